@@ -1,0 +1,12 @@
+-- Who has told us what they do?
+with listed as (
+    select * from {{ reference_table('declared_parties') }}
+)
+
+select
+    account_id,
+    org_id,
+    kind,
+    reason,
+    expires_on
+from listed
