@@ -23,7 +23,7 @@
 
 {#- 63 bits of a text, the same in every release of every engine. -#}
 {% macro stable_hash(expression) -%}
-    cast(md5_number_lower(cast({{ expression }} as varchar)) >> 1 as bigint)
+    cast(md5_number(cast({{ expression }} as varchar)) & cast(9223372036854775807 as uhugeint) as bigint)
 {%- endmacro %}
 
 {% macro bit_of(column_name, bit) -%}

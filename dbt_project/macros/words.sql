@@ -21,6 +21,11 @@
     1 / (1 + pow(2, -(log2({{ prior }} / (1 - {{ prior }})) + {{ bits }})))
 {%- endmacro %}
 
+{#- Money adds up to the same cent in any order; a sum of floating-point numbers does not. -#}
+{% macro exact_sum(expression) -%}
+    cast(sum(cast({{ expression }} as decimal(18, 9))) as double)
+{%- endmacro %}
+
 {#- A share, or null where there is nothing to take a share of. -#}
 {% macro share(part, whole) -%}
     {{ part }} / nullif({{ whole }}, 0)

@@ -37,7 +37,7 @@ levelled as (
         || case
             when len(agreeing_views) > 0
                 then ' and by ' || {{ listed('agreeing_views', 'view_name', 'holders_count') }}
-            else ', most of which ask for reasoning or training material'
+            else ', most of which ask for training material or send ever new single items'
         end as statement
     from placed
 )

@@ -46,7 +46,7 @@ def cue_families() -> tuple[CueFamily, ...]:
     """
     slots: dict[str, dict[str, list[str]]] = {name: {} for name in ELICITATION_FAMILIES}
     source = files("pipelines.fingerprints").joinpath("cues.csv")
-    with source.open(encoding="utf-8", newline="") as lines:
+    with source.open(encoding="utf-8") as lines:
         for line, row in enumerate(csv.DictReader(lines), start=2):
             if row["family"] not in slots:
                 raise RunError(

@@ -1,26 +1,28 @@
 """The fingerprint of a request, as one DuckDB SELECT.
 
 Everything is an expression over columns, so a batch of any size is one vectorised pass. The
-hashes are the lower half of MD5, which unlike DuckDB's own `hash` stays the same in every
+hashes are the lower bits of MD5, which unlike DuckDB's own `hash` stays the same in every
 release: fingerprints of last month must compare with tonight's. MD5 is used to spread values,
 not to protect them.
 
 Openings and closings are what survives when a fixed instruction is filled with ever new items:
 letters are lower-cased, numbers and quoted text are masked, and the first or last few words are
-hashed. In scripts that are written without spaces, characters stand in for words.
+hashed: twelve of them, because strangers often begin alike and seldom go on alike. A text too short
+for that has an opening of five words, which says something of one account and nothing of two. In
+scripts that are written without spaces, characters stand in for words.
 """
 
 from pipelines.fingerprints.cues import elicitation_sql
 
-OPENING_WORDS = 6
-CLOSING_WORDS = 8
-# A closing is only told apart from the opening where the text is long enough to have both.
-CLOSING_NEEDS_WORDS = 16
-# Fewer words than this in a long text means that its script is written without spaces.
+TEMPLATE_WORDS = 12
+# A template is only told apart from its item where the text is long enough to have both.
+TEMPLATE_NEEDS_WORDS = 20
+SHORT_OPENING_WORDS = 5
+# Fewer words than a short opening in a text of this length: its script is written without spaces.
 UNSPACED_CHARS = 24
 # Templates live at both ends; what lies between is the item. Splitting words is the dear part of a
 # fingerprint (10 microseconds per 400 characters), so no more is split than the words need.
-EDGE_CHARS = 120
+EDGE_CHARS = 160
 CUE_CHARS = 1500
 
 PLACEHOLDER_PROMPTS = ("redacted-by-litellm", "default-message-value", "[redacted]", "redacted")
@@ -32,6 +34,7 @@ FINGERPRINT_TYPES: dict[str, str] = {
     "prompt_hash": "BIGINT",
     "previous_prompt_hash": "BIGINT",
     "system_hash": "BIGINT",
+    "short_opening": "BIGINT",
     "opening_template": "BIGINT",
     "closing_template": "BIGINT",
     "elicitation": "INTEGER",
@@ -51,8 +54,8 @@ def fingerprint_sql(relation: str) -> str:
     prompt_state: full, truncated, redacted, placeholder, pointer or absent. Fingerprints other than
     lengths are null unless it is full or truncated, since a placeholder would make strangers
     alike. prompt_chars, response_chars: lengths in characters. prompt_hash, previous_prompt_hash,
-    system_hash: exact content, trimmed. opening_template, closing_template:
-    masked first and last words. elicitation: one bit per family of `ELICITATION_FAMILIES`. script:
+    system_hash: exact content, trimmed. short_opening: masked first five words. opening_template,
+    closing_template: masked first and last twelve words, null in short texts. elicitation: one bit per family of `ELICITATION_FAMILIES`. script:
     the main script of the prompt. has_code: the prompt holds source code.
     """
     placeholders = ", ".join(f"'{text}'" for text in PLACEHOLDER_PROMPTS)
@@ -64,8 +67,9 @@ with stated as (
         *,
         case
             when prompt is null or trim(prompt) = '' then 'absent'
+            when prompt_state_hint is not null then prompt_state_hint
             when lower(trim(prompt)) in ({placeholders}) then 'placeholder'
-            else coalesce(prompt_state_hint, 'full')
+            else 'full'
         end as prompt_state
     from {relation}
 ),
@@ -105,11 +109,9 @@ select
     {_hash("trim(readable_prompt)")} as prompt_hash,
     {_hash("trim(previous_prompt)")} as previous_prompt_hash,
     {_hash("nullif(trim(system_prompt), '')")} as system_hash,
-    {_hash(_edge("opening_words", f"[1:{OPENING_WORDS}]", "left"))} as opening_template,
-    case
-        when len(closing_words) >= {CLOSING_NEEDS_WORDS} or len(opening_words) < {OPENING_WORDS}
-        then {_hash(_edge("closing_words", f"[-{CLOSING_WORDS}:]", "right"))}
-    end as closing_template,
+    {_hash(f"array_to_string(opening_words[1:{SHORT_OPENING_WORDS}], ' ')")} as short_opening,
+    {_hash(_edge("opening_words", f"[1:{TEMPLATE_WORDS}]", "left"))} as opening_template,
+    {_hash(_edge("closing_words", f"[-{TEMPLATE_WORDS}:]", "right"))} as closing_template,
     ({elicitation_sql("cue_text")})::integer as elicitation,
     {_script("left(readable_prompt, 200)")} as script,
     (
@@ -125,22 +127,24 @@ from worded
 def _masked_words(text: str) -> str:
     """Lower-case words with numbers as `0` and quoted text as `q`; empty strings left out."""
     quoted = f"regexp_replace({text}, '\"[^\"]*\"', ' q ', 'g')"
-    masked = f"lower(regexp_replace({quoted}, '[0-9]+', '0', 'g'))"
+    masked = f"lower(regexp_replace({quoted}, '[0-9]+([.,:][0-9]+)*', '0', 'g'))"
     words = f"string_split_regex({masked}, '[^\\p{{L}}\\p{{N}}\\p{{M}}]+')"
     return f"list_filter({words}, lambda word: word <> '')"
 
 
 def _edge(words: str, cut: str, side: str) -> str:
-    spaced = f"array_to_string({words}{cut}, ' ')"
+    """The words of a template, or characters where there are no words; null in a short text."""
     return (
-        f"case when len({words}) < {OPENING_WORDS} and length(readable_prompt) > {UNSPACED_CHARS} "
-        f"then {side}(array_to_string({words}, ' '), {UNSPACED_CHARS}) else {spaced} end"
+        f"case when len({words}) >= {TEMPLATE_NEEDS_WORDS} "
+        f"then array_to_string({words}{cut}, ' ') "
+        f"when len({words}) < {SHORT_OPENING_WORDS} and length(readable_prompt) > {UNSPACED_CHARS} "
+        f"then {side}(array_to_string({words}, ' '), {UNSPACED_CHARS}) end"
     )
 
 
 def _hash(text: str) -> str:
     """63 bits, so that the value is a signed integer wherever the lake is read."""
-    return f"(md5_number_lower({text}) >> 1)::bigint"
+    return f"(md5_number({text}) & {2**63 - 1}::uhugeint)::bigint"
 
 
 def _script(text: str) -> str:

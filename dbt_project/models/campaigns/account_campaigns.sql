@@ -15,7 +15,7 @@ support as (
 ),
 
 ties as (
-    select * from {{ ref('int_campaign_ties') }}
+    select * from {{ ref('int_template_ties') }}
 ),
 
 value_days as (
@@ -28,7 +28,12 @@ campaigns as (
     select * from support
     where
         owners_count >= {{ var('shared_owners_min') }}
-        and (agreeing_views_count >= 1 or eliciting_members_share >= 0.5)
+        and (
+            agreeing_views_count >= 1
+            or eliciting_members_share >= 0.5
+            -- A way of working is the weakest of the three: a few small programs work like that.
+            or (single_item_members_share >= 0.7 and owners_count >= 8)
+        )
 ),
 
 group_values as (
@@ -82,6 +87,7 @@ members as (
         campaigns.agreeing_views,
         campaigns.agreeing_views_count,
         campaigns.eliciting_members_share,
+        campaigns.single_item_members_share,
         campaigns.load_variation
     from labels
     inner join campaigns

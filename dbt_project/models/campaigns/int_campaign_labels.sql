@@ -3,7 +3,7 @@
 {%- set rounds = 6 %}
 
 with ties as (
-    select * from {{ ref('int_campaign_ties') }}
+    select * from {{ ref('int_template_ties') }}
 ),
 
 -- A value is named by itself at first; in every round a name gives way to the smallest it meets.

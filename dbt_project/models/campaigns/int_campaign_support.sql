@@ -31,8 +31,15 @@ sizes as (
         count_if(
             greatest(features.material_asked_share, features.reasoning_asked_share) >= 0.2
         ) / count(*) as eliciting_members_share,
-        coalesce(stddev_pop(features.requests_28d) / nullif(avg(features.requests_28d), 0), 0)
-            as load_variation
+        -- Ever new items, asked once: a way of working that people and classes do not share.
+        count_if(
+            features.distinct_prompts_share >= 0.9 and coalesce(features.follow_ups_share, 0) < 0.02
+        ) / count(*) as single_item_members_share,
+        -- The coefficient of variation from whole sums, which come out the same in any order.
+        sqrt(
+            cast(count(*) * sum(features.requests_28d * features.requests_28d) as double)
+            - cast(sum(features.requests_28d) * sum(features.requests_28d) as double)
+        ) / nullif(cast(sum(features.requests_28d) as double), 0) as load_variation
     from labels
     inner join features
         on labels.as_of_date = features.as_of_date and labels.account_id = features.account_id

@@ -29,7 +29,7 @@ summed as (
         count_if(is_success and output_tokens is not null) as outputs_known_count,
         count_if(is_success and output_tokens <= 40) as short_outputs_count,
         count_if(is_success and output_tokens >= 400) as long_outputs_count,
-        sum(cost_usd) as cost_usd,
+        {{ exact_sum('cost_usd') }} as cost_usd,
         count(stream) as stream_known_count,
         count_if(stream) as streamed_count,
         count_if(batch) as batched_count,

@@ -19,7 +19,7 @@ summed as (
         count(*) as requests_count,
         sum(input_tokens) as input_tokens,
         sum(output_tokens) as output_tokens,
-        sum(cost_usd) as cost_usd
+        {{ exact_sum('cost_usd') }} as cost_usd
     from requests
     group by delivery_date, event_date, account_id, model
 )

@@ -38,7 +38,7 @@ summed as (
     select
         as_of_date,
         account_id,
-        sum(list_price_usd) as list_price_usd_28d,
+        {{ exact_sum('list_price_usd') }} as list_price_usd_28d,
         sum(requests_count) filter (where tier in ('top', 'frontier', 'flagship'))
         / nullif(sum(requests_count) filter (where tier is not null), 0) as top_tier_share
     from priced

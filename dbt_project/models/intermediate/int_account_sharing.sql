@@ -13,11 +13,7 @@ compared as (
         shared_values.owners_count,
         shared_values.accounts_count,
         shared_values.rarity_bits,
-        shared_values.owners_count is not null and not shared_values.is_popular as is_rare_shared,
-        -- A template is an opening or closing under which ever new items are sent.
-        account_values.view_name in ('opening', 'closing')
-        and account_values.requests_count >= 5
-        and account_values.distinct_prompts_count >= 0.5 * account_values.requests_count as is_template
+        shared_values.owners_count is not null and not shared_values.is_popular as is_rare_shared
     from account_values
     left join shared_values
         on
@@ -42,13 +38,6 @@ summed as (
         compared.as_of_date,
         compared.account_id,
         any_value(compared.owner_id) as owner_id,
-        max(compared.requests_share) filter (where compared.is_template) as top_template_share,
-        max(compared.owners_count) filter (
-            where compared.is_template and compared.is_rare_shared and compared.requests_share >= 0.1
-        ) as template_owners_count,
-        max(compared.requests_share) filter (
-            where compared.is_template and compared.is_rare_shared and compared.requests_share >= 0.1
-        ) as shared_template_share,
         count_if(compared.view_name = 'prompt') as sampled_prompts_count,
         count_if(compared.view_name = 'prompt' and compared.owners_count is not null)
             as shared_prompts_count,
@@ -80,6 +69,47 @@ summed as (
             and compared.view_name = 'reasoning_signature'
             and compared.hashed_value = signatures.hashed_value
     group by compared.as_of_date, compared.account_id
+),
+
+top_templates as (
+    select
+        as_of_date,
+        account_id,
+        max(requests_share) as top_template_share
+    from {{ ref('int_templates') }}
+    group by as_of_date, account_id
+),
+
+-- The template that the most owners share, and the account's share of it.
+widest_ties as (
+    select
+        as_of_date,
+        account_id,
+        owners_count as template_owners_count,
+        requests_share as shared_template_share
+    from {{ ref('int_template_ties') }}
+    qualify
+        row_number() over (
+            partition by as_of_date, account_id
+            order by owners_count desc, requests_share desc, hashed_value asc
+        ) = 1
+),
+
+joined as (
+    select
+        summed.*,
+        top_templates.top_template_share,
+        widest_ties.template_owners_count,
+        widest_ties.shared_template_share
+    from summed
+    left join top_templates
+        on
+            summed.as_of_date = top_templates.as_of_date
+            and summed.account_id = top_templates.account_id
+    left join widest_ties
+        on
+            summed.as_of_date = widest_ties.as_of_date
+            and summed.account_id = widest_ties.account_id
 )
 
-select * from summed
+select * from joined

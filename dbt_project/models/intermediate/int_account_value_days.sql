@@ -8,6 +8,7 @@
 
 {#- view name: the expression that gives its value. One scan of narrow columns a view. -#}
 {%- set views = {
+    'short_opening': 'short_opening',
     'opening': 'opening_template',
     'closing': 'closing_template',
     'system': 'system_hash',
@@ -32,7 +33,8 @@ of_{{ view_name }} as (
         '{{ view_name }}' as view_name,
         {{ expression }} as hashed_value,
         count(*) as requests_count,
-        count(distinct prompt_hash) as distinct_prompts_count
+        count(distinct prompt_hash) as distinct_prompts_count,
+        count_if(is_followed_up) as followed_up_count
     from requests
     where {{ expression }} is not null
     group by delivery_date, event_date, account_id, {{ expression }}
@@ -55,7 +57,8 @@ of_prompt as (
         'prompt' as view_name,
         prompt_hash as hashed_value,
         count(*) as requests_count,
-        1 as distinct_prompts_count
+        1 as distinct_prompts_count,
+        count_if(is_followed_up) as followed_up_count
     from requests
     where has_prompt
     group by delivery_date, event_date, account_id, prompt_hash

@@ -23,6 +23,7 @@ merged as (
         value_days.hashed_value,
         cast(sum(value_days.requests_count) as bigint) as requests_count,
         cast(sum(value_days.distinct_prompts_count) as bigint) as distinct_prompts_count,
+        cast(sum(value_days.followed_up_count) as bigint) as followed_up_count,
         count(distinct value_days.event_date) as days_count
     from as_of_dates
     inner join value_days on {{ in_window('value_days', 'as_of_dates') }}
@@ -42,6 +43,7 @@ of_{{ view_name }} as (
         {{ stable_hash(column_name) }} as hashed_value,
         0 as requests_count,
         0 as distinct_prompts_count,
+        0 as followed_up_count,
         0 as days_count
     from accounts
     where {{ column_name }} is not null

@@ -53,7 +53,8 @@ shares as (
 against_cohort as (
     select
         *,
-        avg(new_model_share) over (partition by as_of_date, model) as cohort_share
+        -- Rounded, because an average of fractions depends on the order in which they are added.
+        round(avg(new_model_share) over (partition by as_of_date, model), 6) as cohort_share
     from shares
 ),
 

@@ -1,4 +1,4 @@
--- Which delivered requests count, once each, and which are true follow-up turns?
+-- Which delivered requests count, once each, and which of them are, or have, true follow-up turns?
 {{ config(materialized='view') }}
 
 with delivered as (
@@ -48,13 +48,25 @@ turns_taken as (
     where session_id is not null and turn is not null
 ),
 
+-- What was asked back on, by the hash of the turn before or by its place in the session.
+prompts_continued as (
+    select distinct
+        delivery_date,
+        account_id,
+        previous_prompt_hash
+    from once
+    where turn > 1 and previous_prompt_hash is not null
+),
+
 -- A caller can write any earlier turn into a request. It is a follow-up when that turn was sent.
 answered_back as (
     select
         once.*,
         once.turn > 1 and (
             prompts_sent.prompt_hash is not null or turns_taken.turn is not null
-        ) as is_follow_up
+        ) as is_follow_up,
+        prompts_continued.previous_prompt_hash is not null
+        or turns_continued.turn is not null as is_followed_up
     from once
     left join prompts_sent
         on
@@ -68,6 +80,17 @@ answered_back as (
             and once.session_id = turns_taken.session_id
             and once.turn - 1 = turns_taken.turn
             and once.previous_prompt_hash is null
+    left join prompts_continued
+        on
+            once.delivery_date = prompts_continued.delivery_date
+            and once.account_id = prompts_continued.account_id
+            and once.prompt_hash = prompts_continued.previous_prompt_hash
+    left join turns_taken as turns_continued
+        on
+            once.delivery_date = turns_continued.delivery_date
+            and once.account_id = turns_continued.account_id
+            and once.session_id = turns_continued.session_id
+            and once.turn + 1 = turns_continued.turn
 )
 
 select * from answered_back

@@ -19,6 +19,8 @@ held as (
         count(*) as accounts_count,
         count(distinct owner_id) as owners_count
     from account_values
+    -- Five words in common are no coincidence to speak of.
+    where view_name <> 'short_opening'
     group by as_of_date, view_name, hashed_value
     having count(distinct owner_id) >= {{ var('shared_owners_min') }}
 ),

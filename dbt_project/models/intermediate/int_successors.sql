@@ -1,12 +1,6 @@
 -- How many accounts with the same template were banned in the three days before this one began?
-with account_values as (
-    select * from {{ ref('int_account_values') }}
-    where view_name in ('opening', 'closing') and requests_count >= 5
-),
-
-shared_values as (
-    select * from {{ ref('int_shared_values') }}
-    where not is_popular
+with ties as (
+    select * from {{ ref('int_template_ties') }}
 ),
 
 accounts as (
@@ -15,23 +9,18 @@ accounts as (
 
 holders as (
     select
-        account_values.as_of_date,
-        account_values.account_id,
-        account_values.view_name,
-        account_values.hashed_value,
+        ties.as_of_date,
+        ties.account_id,
+        ties.view_name,
+        ties.hashed_value,
         accounts.created_at,
         case when accounts.status in ('banned', 'suspended') then accounts.status_changed_at end
             as stopped_at
-    from account_values
-    semi join shared_values
-        on
-            account_values.as_of_date = shared_values.as_of_date
-            and account_values.view_name = shared_values.view_name
-            and account_values.hashed_value = shared_values.hashed_value
+    from ties
     inner join accounts
         on
-            account_values.as_of_date = accounts.as_of_date
-            and account_values.account_id = accounts.account_id
+            ties.as_of_date = accounts.as_of_date
+            and ties.account_id = accounts.account_id
 ),
 
 -- Values, not pairs: the stops of a value are counted a day at a time.

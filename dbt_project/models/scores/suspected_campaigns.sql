@@ -30,6 +30,7 @@ gathered as (
         any_value(members.campaign_owners_count) as owners_count,
         any_value(members.agreeing_views) as agreeing_views,
         any_value(members.eliciting_members_share) as eliciting_members_share,
+        any_value(members.single_item_members_share) as single_item_members_share,
         any_value(members.load_variation) as load_variation,
         median(ranked.evidence_bits) as median_evidence_bits,
         cast(sum(ranked.requests_28d) as bigint) as requests_28d,
@@ -59,7 +60,9 @@ told as (
                 gathered.size || ' accounts of ' || gathered.owners_count
                 || ' unrelated owners fill the same rare templates',
                 {{ percent('gathered.eliciting_members_share') }}
-                || ' of the accounts ask for reasoning or training material'
+                || ' of the accounts ask for reasoning or training material',
+                {{ percent('gathered.single_item_members_share') }}
+                || ' of the accounts send ever new items and never ask back'
             ],
             list_transform(
                 gathered.agreeing_views,
