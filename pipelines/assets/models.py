@@ -1,0 +1,36 @@
+"""The dbt project as assets: everything between the lake and the published list."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, dbt_assets
+
+from pipelines.assets.days import DELIVERY_DAYS, ONE_RUN, days_of_run
+from pipelines.assets.lake import lake_days
+from pipelines.dbt_graph import days_touched, dbt_vars, ensure_manifest
+from pipelines.errors import RunError
+from pipelines.instance import WAREHOUSE_POOL
+from pipelines.settings import settings_from_environment
+
+
+@dbt_assets(
+    manifest=ensure_manifest(),
+    name="dbt_models",
+    partitions_def=DELIVERY_DAYS,
+    backfill_policy=ONE_RUN,
+    pool=WAREHOUSE_POOL,
+)
+def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[object]:
+    """Build the models for the days that the run's deliveries can change."""
+    settings = settings_from_environment()
+    first, last = days_of_run(context.run.tags)
+    known = lake_days(settings.home)
+    if not known:
+        raise RunError(f"the lake in {settings.lake} holds no delivery; materialise it first")
+    days = days_touched(first, last, known[-1])
+    context.log.info(
+        f"days {days.days_from} to {days.days_to}, lists of {days.as_of_from} to {days.as_of_to}"
+    )
+    # Unit tests belong to the test run: at night they would only cost time.
+    arguments = ["build", "--exclude-resource-type", "unit_test", "--vars"]
+    yield from dbt.cli([*arguments, dbt_vars(settings.lake, days)], context=context).stream()
