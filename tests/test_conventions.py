@@ -121,7 +121,7 @@ def test_dbt_and_python_agree_on_what_a_delivery_can_change() -> None:
 def test_the_readme_names_only_commands_that_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"make ([a-z][a-z-]*)", readme)):
+    for target in set(re.findall(r"`make ([a-z][a-z-]*)", readme)):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), f"make {target}"
     listed = CliRunner().invoke(app, ["--help"], terminal_width=200).output
     for command in set(re.findall(r"extraction-watch ([a-z]+)", readme)):

@@ -51,12 +51,13 @@ def fingerprint_sql(relation: str) -> str:
     `redacted`, `placeholder`, `truncated`, `pointer` where the adapter knows it). The result has
     the other columns unchanged, followed by `FINGERPRINT_TYPES`:
 
-    prompt_state: full, truncated, redacted, placeholder, pointer or absent. Fingerprints other than
-    lengths are null unless it is full or truncated, since a placeholder would make strangers
+    prompt_state: full, truncated, redacted, placeholder, pointer or absent; unless it is full or
+    truncated, all fingerprints but the lengths are null, since a placeholder would make strangers
     alike. prompt_chars, response_chars: lengths in characters. prompt_hash, previous_prompt_hash,
     system_hash: exact content, trimmed. short_opening: masked first five words. opening_template,
-    closing_template: masked first and last twelve words, null in short texts. elicitation: one bit per family of `ELICITATION_FAMILIES`. script:
-    the main script of the prompt. has_code: the prompt holds source code.
+    closing_template: masked first and last twelve words, null in short texts. elicitation: one bit
+    per family of `ELICITATION_FAMILIES`. script: the main script of the prompt. has_code: the
+    prompt holds source code.
     """
     placeholders = ", ".join(f"'{text}'" for text in PLACEHOLDER_PROMPTS)
     opening = _masked_words(f"left(readable_prompt, {EDGE_CHARS})")

@@ -1,4 +1,4 @@
-"""Wrong arguments and bad deliveries: one clear sentence, the right exit status, nothing half-done."""
+"""Wrong arguments and bad deliveries: one clear sentence, the right status, nothing half-done."""
 
 import gzip
 from datetime import date
