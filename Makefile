@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}; name another with make PYTHON=python3.12")'
 	@echo "Setting up $(VENV) (two to three minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -58,10 +58,11 @@ evaluate: run
 bench: setup
 	@$(BIN)/python -m bench
 
+# The lock is whole, so pip resolves nothing (--no-deps) and checks every hash.
 # No index addresses in the lock: it must install from whatever index the machine is set to.
 lock:
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet \
 		--output-file requirements.lock
 
 clean:

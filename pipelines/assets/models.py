@@ -1,9 +1,11 @@
 """The dbt project as assets: everything between the lake and the published list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from pipelines.assets.days import DELIVERY_DAYS, ONE_RUN, days_of_run
@@ -50,4 +52,30 @@ def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterat
     )
     # Unit tests belong to the test run: at night they would only cost time.
     arguments = ["build", "--exclude-resource-type", "unit_test", "--vars"]
-    yield from dbt.cli([*arguments, dbt_vars(settings.lake, days)], context=context).stream()
+    build = dbt.cli([*arguments, dbt_vars(settings.lake, days)], context=context)
+    yield from with_row_counts(build.stream(), settings.warehouse)
+
+
+def with_row_counts(events: Iterable[object], warehouse: Path) -> Iterator[object]:
+    """The events of a build, with the rows of each table on its materialisation.
+
+    The events are held until dbt has closed the warehouse, which nobody else can open before. If
+    dbt fails, what it had built is told without counts, and its error goes on.
+    """
+    held: list[object] = []
+    try:
+        for event in events:
+            held.append(event)
+    except Exception:
+        yield from held
+        raise
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        counts: dict[str, int] = dict(
+            connection.execute("select table_name, estimated_size from duckdb_tables()").fetchall()
+        )
+    for event in held:
+        if isinstance(event, dg.Output) and event.output_name in counts:
+            rows = {"dagster/row_count": counts[event.output_name]}
+            yield event.with_metadata({**event.metadata, **rows})
+        else:
+            yield event
