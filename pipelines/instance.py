@@ -14,6 +14,8 @@ INSTANCE_FILE = """\
 # Written by Extraction Watch at every start; changes here are lost.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     granularity: op

@@ -1,12 +1,11 @@
 """The dbt project as assets: everything between the lake and the published list."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DbtCliResource, dbt_assets
 
 from pipelines.assets.days import DELIVERY_DAYS, ONE_RUN, days_of_run
 from pipelines.assets.lake import lake_days
@@ -16,26 +15,12 @@ from pipelines.instance import WAREHOUSE_POOL
 from pipelines.settings import settings_from_environment
 
 
-class FlowTranslator(DagsterDbtTranslator):
-    """Tables are partitioned by delivery day; views and seeds are definitions and have no days.
-
-    It also spares Dagster's event log, which costs 15 milliseconds for each asset and day of a
-    range, the days of assets that have none.
-    """
-
-    def get_partitions_def(
-        self, dbt_resource_props: Mapping[str, Any]
-    ) -> dg.PartitionsDefinition[str] | None:
-        """The delivery days, or None for what is no table."""
-        is_seed = dbt_resource_props["resource_type"] == "seed"
-        is_view = dbt_resource_props["config"].get("materialized") == "view"
-        return None if is_seed or is_view else DELIVERY_DAYS
-
-
 @dbt_assets(
     manifest=ensure_manifest(),
     name="dbt_models",
-    dagster_dbt_translator=FlowTranslator(),
+    # Views and seeds too: where some assets of a backfill have days and others none, Dagster splits
+    # it into runs of which those without days do not know what to build.
+    partitions_def=DELIVERY_DAYS,
     backfill_policy=ONE_RUN,
     pool=WAREHOUSE_POOL,
 )

@@ -29,9 +29,17 @@ class TableSource:
     those columns (or over the result of `prepare`), of type VARCHAR; a canonical column left out is
     null. required: source columns without which a file that has a header cannot be meant. ignored:
     source columns that the format documents and nobody reads; all others are counted as unknown.
-    prepare: wraps a relation in a SELECT that works out what several expressions need; it must
-    keep the columns of `ORIGIN_COLUMNS`. account_fallback: SQL for the identifier under which a row
+    spellings: column -> the names under which the source has it,
+    the first that holds a value counting; a column left out goes by its own name. prepare: wraps a
+    relation in a SELECT that works out what several expressions need; it must keep the columns of
+    `ORIGIN_COLUMNS`. has_parts: whether records of several kinds make one request; see below.
+    account_fallback: SQL for the identifier under which a row
     without an account is looked up in the same delivery, or else filed (null = no such rule).
+
+    With `has_parts`, `prepare` is given the rows of all files of a delivery at once. It gives each
+    of them back exactly once, with a column `part_of` VARCHAR: null for a row that becomes a
+    canonical one, and else what the row is instead, in words that follow its number ("spans").
+    Only the former are counted as rows in; the others are counted in the note of their file.
     """
 
     columns: Mapping[str, Literal["VARCHAR", "JSON"]]
@@ -40,10 +48,41 @@ class TableSource:
     ignored: frozenset[str] = frozenset()
     prepare: Callable[[str], str] = field(default=lambda relation: f"select * from {relation}")
     account_fallback: str = "null"
+    spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    has_parts: bool = False
+
+    def names_of(self, column: str) -> tuple[str, ...]:
+        """The names under which a source column may be found, the preferred one first."""
+        return self.spellings.get(column, (column,))
 
     def unknown(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the names of a file's columns that this source neither reads nor ignores."""
-        return tuple(sorted(set(names) - set(self.columns) - self.ignored))
+        read = {name for column in self.columns for name in self.names_of(column)}
+        return tuple(sorted(set(names) - read - self.ignored))
+
+
+@dataclass(frozen=True)
+class PromisedFile:
+    """A file that a manifest names. name: relative to the exports folder, with '/'.
+
+    size_bytes and row_count are null where the manifest does not say.
+    """
+
+    name: str
+    size_bytes: int | None
+    row_count: int | None
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """The files by which a source says what else it has written.
+
+    are_named: whether the name of a file, relative to the exports folder, is that of a manifest.
+    promised: what the manifest of that name and content lists; `ValueError` if it is none.
+    """
+
+    are_named: Callable[[str], bool]
+    promised: Callable[[str, bytes], tuple[PromisedFile, ...]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +91,8 @@ class Adapter:
 
     layout: `table_then_day` is `<exports>/<table>/<day>/**`; `day_anywhere` is a folder named for
     the day at any depth, everything in it being requests. recognises: whether a record, as parsed
-    from JSON or from a header and a line, can only be this format.
+    from JSON or from a header and a line, can only be this format. manifests: null where the source
+    writes none.
     """
 
     name: str
@@ -60,6 +100,7 @@ class Adapter:
     layout: Literal["table_then_day", "day_anywhere"]
     tables: Mapping[str, TableSource]
     recognises: Callable[[Mapping[str, object]], bool]
+    manifests: Manifests | None = None
 
 
 def canonical_sql(source: TableSource, table: Table, relation: str) -> str:
@@ -92,7 +133,7 @@ texts as (
     select
         {origin},
         nullif({source.account_fallback}, '') as account_fallback{texts}
-    from prepared
+    from prepared{" where part_of is null" if source.has_parts else ""}
 ),
 
 typed as (
@@ -106,4 +147,18 @@ select
     account_fallback::varchar as account_fallback,
     ({" + ".join(misfits) or "0"})::integer as uncast_values
 from typed
+"""
+
+
+def parts_sql(source: TableSource, relation: str) -> str:
+    """A SELECT of source_file, part_of and count: the rows of `relation` that are no row in."""
+    return f"""
+select
+    source_file,
+    part_of,
+    count(*)
+from ({source.prepare(relation)})
+where part_of is not null
+group by all
+order by all
 """
