@@ -72,6 +72,7 @@ def run(
             highlight=False,
         )
         outcome = run_nightly(settings, plan.first, plan.last, console)
+        console.print(outcome.rows, highlight=False)
         for warning in outcome.warnings:
             console.print(f"[yellow]Note[/yellow] {warning}", highlight=False)
         console.print(f"Done in {outcome.seconds:.0f} s.", highlight=False)

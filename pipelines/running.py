@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from rich.console import Console
 
 from pipelines.errors import ExtractionWatchError, RunError
@@ -41,10 +42,15 @@ POLL_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run ended. warnings: one line for each broken promise that did not stop it."""
+    """How a run ended.
+
+    rows: what became of the delivered rows of its days, in one line. warnings: one line for each
+    broken promise that did not stop it.
+    """
 
     run_id: str
     seconds: float
+    rows: str
     warnings: tuple[str, ...]
 
 
@@ -91,8 +97,43 @@ def run_nightly(settings: Settings, first: date, last: date, console: Console) -
     return RunOutcome(
         run_id,
         time.monotonic() - began,
-        tuple(check.description or check.check_name for check in broken),
+        _rows(settings.home, first, last),
+        _warnings(settings.home, first, last),
     )
+
+
+def _rows(home: Path, first: date, last: date) -> str:
+    """Rows in are rows kept, rejected and duplicate; what is set aside whole nobody can count."""
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "select sum(rows_in), sum(rows_kept), sum(rows_rejected), sum(rows_duplicate), "
+            "count_if(read_by = 'set_aside') from read_parquet(?) "
+            "where table_name = 'requests' and delivery_date between ? and ?",
+            [str(home / "published" / "ingested_files.parquet"), first, last],
+        ).fetchone()
+    rows_in, kept, rejected, duplicate, aside = (int(count or 0) for count in found or (0,) * 5)
+    return (
+        f"{rows_in:,} requests delivered: {kept:,} kept, {rejected:,} rejected, "
+        f"{duplicate:,} duplicate; {aside:,} files set aside"
+    )
+
+
+def _warnings(home: Path, first: date, last: date) -> tuple[str, ...]:
+    """A line for each promise that was broken on a day of the run, the newest day's finding."""
+    # Loaded with Dagster behind it, and so not before a run.
+    from pipelines.quality import read_results
+
+    results = read_results(home)
+    broken = results[
+        (results["outcome"] == "failed") & (results["day"] >= first) & (results["day"] <= last)
+    ].sort_values(["day", "table_name", "promise"])
+    lines = []
+    for _, of_promise in broken.groupby(["table_name", "promise"], sort=False):
+        newest = of_promise.iloc[-1]
+        others = len(of_promise) - 1
+        more = f" (and on {others} earlier days)" if others else ""
+        lines.append(f"{newest['day']}: {newest['promise']} Found: {newest['observed']}{more}")
+    return tuple(lines)
 
 
 def _is_check(event: "dg.DagsterEvent") -> bool:
