@@ -43,6 +43,9 @@ SAMPLE_ROWS: Final = 200_000
 """At most this many requests of a delivery are handed to the arrival suite."""
 
 EARLY_DAYS: Final = 7
+# Quiet is told against the same weekday, of which fewer than three say little.
+USUAL_WEEKS: Final = 4
+USUAL_DAYS_NEEDED: Final = 3
 """Rows may be this many days older than their delivery and still count as on time."""
 
 SET_ASIDE: Final = "set_aside"
@@ -292,7 +295,19 @@ _PROFILED_REQUEST_COLUMNS: Final = (
 )
 
 
-def arrival_profile(files: pd.DataFrame, requests: pd.DataFrame, day: date) -> pd.DataFrame:
+NO_HISTORY: Final = pd.DataFrame(
+    {
+        "delivery_date": pd.Series(dtype="datetime64[ns]"),
+        "kept_rows": pd.Series(dtype="int64"),
+        "same_day_rows": pd.Series(dtype="int64"),
+        "counted_requests": pd.Series(dtype="float64"),
+    }
+)
+
+
+def arrival_profile(
+    files: pd.DataFrame, requests: pd.DataFrame, day: date, history: pd.DataFrame = NO_HISTORY
+) -> pd.DataFrame:
     """One row of counts and shares that say how the delivery of `day` arrived.
 
     `files` is the delivery's `files.parquet`, of one table or of several; `requests` the sample of
@@ -313,6 +328,12 @@ def arrival_profile(files: pd.DataFrame, requests: pd.DataFrame, day: date) -> p
     missing_token_share: successful requests without input or output tokens.
     missing_request_id_share. dominant_request_id_share: requests that repeat the most frequent id,
     its first use not counted, so that distinct ids give 0.
+
+    `history` has a row a delivery, that of `day` among them: delivery_date, kept_rows,
+    same_day_rows (kept rows whose event lies on the delivery day), counted_requests (the gateway's
+    own count of that day, null without counters). From it: usual_share, kept_rows over the median
+    of the same weekday in the four weeks before, null with fewer than three of those;
+    uncounted_share, the part of the gateway's count that was not delivered.
 
     Raises QualityError if a column that this needs is missing.
     """
@@ -362,8 +383,34 @@ def arrival_profile(files: pd.DataFrame, requests: pd.DataFrame, day: date) -> p
             ],
             "missing_request_id_share": [_mean(requests["request_id"].isna())],
             "dominant_request_id_share": [_share(repeats, sampled)],
+            "usual_share": [_usual_share(history, day, kept)],
+            "uncounted_share": [_uncounted_share(history, day)],
         }
     )
+
+
+def _usual_share(history: pd.DataFrame, day: date, kept: int) -> float:
+    """Kept rows over those of the same weekday; NaN where there is too little to compare with."""
+    days = pd.to_datetime(history["delivery_date"])
+    before = pd.Timestamp(day) - days
+    same_weekday = history[
+        (days.dt.day_of_week == day.weekday())
+        & (before > timedelta(0))
+        & (before <= timedelta(weeks=USUAL_WEEKS))
+    ]
+    if len(same_weekday) < USUAL_DAYS_NEEDED:
+        return float("nan")
+    usual = float(same_weekday["kept_rows"].median())
+    return kept / usual if usual > 0 else float("nan")
+
+
+def _uncounted_share(history: pd.DataFrame, day: date) -> float:
+    """The part of the gateway's own count that was not delivered; NaN without counters."""
+    today = history[pd.to_datetime(history["delivery_date"]) == pd.Timestamp(day)]
+    if today.empty or not today["counted_requests"].iloc[0] > 0:
+        return float("nan")
+    counted = float(today["counted_requests"].iloc[0])
+    return max(1 - float(today["same_day_rows"].iloc[0]) / counted, 0.0)
 
 
 def _set_aside_summary(set_aside: pd.DataFrame, *, file_count: int) -> str:

@@ -25,13 +25,15 @@ class Settings:
 
     home: the folder of all state. exports: the folder of deliveries, or None where only reading
     commands are used. format_name: an adapter's name, or None to recognise it from the content.
-    first_day: the earliest delivery day that Dagster offers as a partition.
+    first_day: the earliest delivery day that Dagster offers as a partition. accepted_quiet_days:
+    days whose unusually small delivery a person has found to be right.
     """
 
     home: Path
     exports: Path | None
     format_name: str | None
     first_day: date
+    accepted_quiet_days: frozenset[date] = frozenset()
 
     @property
     def lake(self) -> Path:
@@ -55,9 +57,10 @@ class Settings:
 
 
 def settings_from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of `EXTRACTION_WATCH_HOME`, `_EXPORTS`, `_FORMAT` and `_FIRST_DAY`.
+    """The settings of the variables whose names begin with `EXTRACTION_WATCH_`.
 
-    Raises `UserError` for a first day that is no date.
+    HOME, EXPORTS, FORMAT, FIRST_DAY, and ACCEPT_QUIET, which holds days separated by commas. Raises
+    `UserError` for what should be a day and is none.
     """
     exports = environment.get("EXTRACTION_WATCH_EXPORTS")
     first_day = environment.get("EXTRACTION_WATCH_FIRST_DAY")
@@ -66,6 +69,11 @@ def settings_from_environment(environment: Mapping[str, str] = os.environ) -> Se
         exports=Path(exports).resolve() if exports else None,
         format_name=environment.get("EXTRACTION_WATCH_FORMAT") or None,
         first_day=parse_day(first_day) if first_day else DEFAULT_FIRST_DAY,
+        accepted_quiet_days=frozenset(
+            parse_day(day.strip())
+            for day in environment.get("EXTRACTION_WATCH_ACCEPT_QUIET", "").split(",")
+            if day.strip()
+        ),
     )
 
 

@@ -78,7 +78,46 @@ def arrival_frames(settings: Settings, day: date) -> dict[str, pd.DataFrame]:
             f"limit {SAMPLE_ROWS}"
         ).df()
         files = connection.execute(f"select * from read_parquet('{folder / 'files.parquet'}')").df()
-    return {"requests": requests, "files": files, "profile": arrival_profile(files, requests, day)}
+        history = delivery_history(connection, settings)
+    profile = arrival_profile(files, requests, day, history)
+    if day in settings.accepted_quiet_days:
+        profile["usual_share"] = float("nan")
+    return {"requests": requests, "files": files, "profile": profile}
+
+
+def delivery_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> pd.DataFrame:
+    """A row a delivery in the lake: its rows, those of its own day, and the gateway's own count.
+
+    Columns as `arrival_profile` asks for them.
+    """
+    return connection.execute(
+        """
+        with kept as (
+            select
+                delivery_date,
+                count(*) as kept_rows,
+                count_if(cast(started_at as date) = delivery_date) as same_day_rows
+            from read_parquet($requests)
+            group by delivery_date
+        ),
+
+        counted as (
+            select delivery_date, sum(request_count) as counted_requests
+            from read_parquet($counters)
+            where usage_date = delivery_date
+            group by 1
+        )
+
+        select delivery_date, kept_rows, same_day_rows, counted_requests
+        from kept
+        left join counted using (delivery_date)
+        order by delivery_date
+        """,
+        {
+            "requests": str(settings.lake / "requests" / "*" / "data.parquet"),
+            "counters": str(settings.lake / "usage_counters" / "*" / "data.parquet"),
+        },
+    ).df()
 
 
 def leaving_frames_of(settings: Settings, day: date) -> dict[str, pd.DataFrame]:

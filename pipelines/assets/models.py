@@ -37,7 +37,12 @@ def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterat
     )
     # Unit tests belong to the test run: at night they would only cost time.
     arguments = ["build", "--exclude-resource-type", "unit_test", "--vars"]
-    build = dbt.cli([*arguments, dbt_vars(settings.lake, days)], context=context)
+    build = dbt.cli(
+        [*arguments, dbt_vars(settings.lake, days)],
+        context=context,
+        # One folder for all runs: left to itself, every night leaves one of its own behind.
+        target_path=settings.home / "dbt",
+    )
     yield from with_row_counts(build.stream(), settings.warehouse)
 
 

@@ -100,15 +100,30 @@ def good_files(rows: int = ROWS) -> pd.DataFrame:
     )
 
 
+def good_history() -> pd.DataFrame:
+    """Deliveries of five equal weekdays, the last of them that of the day, and its counters."""
+    return pd.DataFrame(
+        {
+            "delivery_date": [pd.Timestamp(DAY) - pd.Timedelta(weeks=weeks) for weeks in range(5)],
+            "kept_rows": [ROWS] * 5,
+            "same_day_rows": [ROWS] * 5,
+            "counted_requests": [float(ROWS)] * 5,
+        }
+    )
+
+
 def arrival_frames(
-    requests: pd.DataFrame | None = None, files: pd.DataFrame | None = None
+    requests: pd.DataFrame | None = None,
+    files: pd.DataFrame | None = None,
+    history: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
     requests = good_requests() if requests is None else requests
     files = good_files() if files is None else files
+    history = good_history() if history is None else history
     return {
         "requests": requests,
         "files": files,
-        "profile": arrival_profile(files, requests, DAY),
+        "profile": arrival_profile(files, requests, DAY, history),
     }
 
 
@@ -296,6 +311,9 @@ ARRIVAL_EXAMPLES: dict[str, Example] = {
         "requests",
         put("request_id", None, rows=300),
     ),
+    f"profile.{BETWEEN}(usual_share) critical": ("history", put("kept_rows", 60 * ROWS, rows=5)),
+    f"profile.{BETWEEN}(usual_share) warning": ("history", put("kept_rows", 4 * ROWS, rows=5)),
+    f"profile.{BETWEEN}(uncounted_share) warning": ("history", put("counted_requests", 9e9)),
     f"profile.{BETWEEN}(dominant_request_id_share) warning": (
         "requests",
         put("request_id", "chatcmpl-213", rows=41),

@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.errors import RunError
 from pipelines.quality import (
+    NO_HISTORY,
     ExpectationResult,
     QualityError,
     arrival_profile,
@@ -70,9 +71,11 @@ def test_frames_must_be_those_of_the_suite() -> None:
         validate({"requests": examples.good_requests()}, suite="arrival", day=examples.DAY)
 
 
-def test_an_empty_delivery_is_a_warning_and_nothing_else() -> None:
+def test_an_empty_delivery_is_a_warning_where_there_is_nothing_to_compare_it_with() -> None:
     frames = examples.arrival_frames(
-        requests=examples.good_requests().iloc[:0], files=examples.good_files().iloc[:0]
+        requests=examples.good_requests().iloc[:0],
+        files=examples.good_files().iloc[:0],
+        history=NO_HISTORY,
     )
     results = validate(frames, suite="arrival", day=examples.DAY)
     assert broken(results) == {("requests", None): "warning", ("files", None): "warning"}
@@ -210,3 +213,54 @@ def test_loading_definitions_does_not_import_great_expectations() -> None:
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("usual_rows", "weeks", "usual_share"),
+    [
+        (800, 4, 0.5),
+        (400, 3, 1.0),
+        (400, 2, None),
+        (0, 4, None),
+    ],
+)
+def test_quiet_is_told_against_three_equal_weekdays_or_not_at_all(
+    usual_rows: int, weeks: int, usual_share: float | None
+) -> None:
+    history = examples.good_history().assign(kept_rows=usual_rows).head(weeks + 1)
+    profile = examples.arrival_frames(history=history)["profile"]
+    found = profile["usual_share"].iloc[0]
+    assert found == usual_share if usual_share is not None else pd.isna(found)
+
+
+def test_a_source_that_falls_silent_is_held_back() -> None:
+    frames = examples.arrival_frames(
+        requests=examples.good_requests().iloc[:0], files=examples.good_files().iloc[:0]
+    )
+    results = validate(frames, suite="arrival", day=examples.DAY)
+    assert ("profile", "usual_share") in {
+        (result.table_name, result.column_name)
+        for result in results
+        if (result.outcome, result.severity) == ("failed", "critical")
+    }
+
+
+def test_quiet_knows_neither_later_days_nor_other_weekdays() -> None:
+    history = examples.good_history()
+    moved = pd.concat(
+        [
+            history.assign(delivery_date=history["delivery_date"] + pd.Timedelta(weeks=8)),
+            history.assign(delivery_date=history["delivery_date"] - pd.Timedelta(days=1)),
+        ]
+    )
+    assert examples.arrival_frames(history=moved)["profile"]["usual_share"].isna().all()
+
+
+def test_a_gap_to_the_gateways_count_is_a_share_and_more_than_counted_is_none() -> None:
+    history = examples.good_history()
+    missing = examples.arrival_frames(history=history.assign(counted_requests=500.0))["profile"]
+    assert missing["uncounted_share"].iloc[0] == pytest.approx(0.2)
+    more = examples.arrival_frames(history=history.assign(counted_requests=300.0))["profile"]
+    assert more["uncounted_share"].iloc[0] == 0
+    unknown = examples.arrival_frames(history=history.assign(counted_requests=float("nan")))
+    assert unknown["profile"]["uncounted_share"].isna().all()
