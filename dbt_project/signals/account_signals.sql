@@ -17,6 +17,7 @@
     'sig_follow_up_turns',
     'sig_logit_probes',
     'sig_long_answers',
+    'sig_missing_rows',
     'sig_new_single_items',
     'sig_reasoning_requests',
     'sig_release_pivot',

@@ -38,6 +38,10 @@ declared as (
     select * from {{ ref('int_declared') }}
 ),
 
+counter_gaps as (
+    select * from {{ ref('int_counter_gaps') }}
+),
+
 joined as (
     select
         windows.as_of_date,
@@ -129,6 +133,13 @@ joined as (
         pivots.cohort_share as new_model_cohort_share,
         coalesce(successors.predecessors_count, 0) as predecessors_count,
 
+        -- What the gateway counted and nobody delivered
+        counter_gaps.counter_requests_28d,
+        counter_gaps.missing_requests_28d,
+        {{ share('counter_gaps.missing_requests_28d', 'counter_gaps.counter_requests_28d') }}
+            as missing_requests_share,
+        counter_gaps.missing_share_of_others,
+
         -- What was declared
         declared.declared_kind,
         declared.declared_reason,
@@ -148,6 +159,10 @@ joined as (
         on windows.as_of_date = first_seen.as_of_date and windows.account_id = first_seen.account_id
     left join declared
         on windows.as_of_date = declared.as_of_date and windows.account_id = declared.account_id
+    left join counter_gaps
+        on
+            windows.as_of_date = counter_gaps.as_of_date
+            and windows.account_id = counter_gaps.account_id
 )
 
 select * from joined
