@@ -66,32 +66,31 @@ def cue_families() -> tuple[CueFamily, ...]:
 def elicitation_sql(text: str) -> str:
     """A DuckDB expression over a lower-case `text` expression: one bit per family it meets.
 
-    Null where `text` is null. The last slot of every family is looked for in one pass of a regular
-    expression first; only what passes it is held against every cue. Measured on prompts of 280
-    characters: 8.6 microseconds a row where 18 % pass, 24 without the gate.
+    Null where `text` is null. A slot is one regular expression, whose automaton reads the text once
+    for all its cues. The last slot of every family is looked for in one pass first, and only what
+    passes is held against each slot. Measured on prompts of 280 characters, 18 % of which pass: 6.7
+    microseconds a row, against 15 without that gate and 24 with a search for each cue.
     """
-    gate = "|".join(
-        _pattern(cue) for family in cue_families() for cue in list(family.slots.values())[-1]
+    gate = _any_of(
+        tuple(cue for family in cue_families() for cue in list(family.slots.values())[-1])
     )
     families = " + ".join(
         f"({_meets(family, text)})::int * {1 << family.bit}" for family in cue_families()
     )
     return (
         f"case when {text} is null then null "
-        f"when regexp_matches({text}, {_literal(gate)}) then {families} else 0 end"
+        f"when regexp_matches({text}, {gate}) then {families} else 0 end"
     )
 
 
 def _meets(family: CueFamily, text: str) -> str:
+    # The last slot first: it is the rarer one, and what fails it need not be held against the rest.
     return " and ".join(
-        "(" + " or ".join(f"contains({text}, {_literal(cue)})" for cue in cues) + ")"
-        for cues in family.slots.values()
+        f"regexp_matches({text}, {_any_of(cues)})" for cues in reversed(family.slots.values())
     )
 
 
-def _pattern(cue: str) -> str:
-    return re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", cue)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _any_of(cues: tuple[str, ...]) -> str:
+    """A regular expression, as a SQL literal, that finds any of the cues as they stand."""
+    patterns = "|".join(re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", cue) for cue in cues)
+    return "'" + patterns.replace("'", "''") + "'"

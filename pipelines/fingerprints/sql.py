@@ -20,8 +20,8 @@ TEMPLATE_NEEDS_WORDS = 20
 SHORT_OPENING_WORDS = 5
 # Fewer words than a short opening in a text of this length: its script is written without spaces.
 UNSPACED_CHARS = 24
-# Templates live at both ends; what lies between is the item. Splitting words is the dear part of a
-# fingerprint (10 microseconds per 400 characters), so no more is split than the words need.
+# Templates live at both ends; what lies between is the item. Splitting words is a dear part of a
+# fingerprint (4 microseconds at each end), so no more is split than the words need.
 EDGE_CHARS = 160
 CUE_CHARS = 1500
 
@@ -126,10 +126,14 @@ from worded
 
 
 def _masked_words(text: str) -> str:
-    """Lower-case words with numbers as `0` and quoted text as `q`; empty strings left out."""
+    """Lower-case words with numbers as `0` and quoted text as `q`; empty strings left out.
+
+    Punctuation stays with its word: a fixed instruction is fixed in its commas too, and splitting
+    by a regular expression costs twice as much as all the rest.
+    """
     quoted = f"regexp_replace({text}, '\"[^\"]*\"', ' q ', 'g')"
     masked = f"lower(regexp_replace({quoted}, '[0-9]+([.,:][0-9]+)*', '0', 'g'))"
-    words = f"string_split_regex({masked}, '[^\\p{{L}}\\p{{N}}\\p{{M}}]+')"
+    words = f"string_split(replace({masked}, chr(10), ' '), ' ')"
     return f"list_filter({words}, lambda word: word <> '')"
 
 
