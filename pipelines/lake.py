@@ -31,7 +31,13 @@ from pipelines.pseudonyms import (
     readable_id_sql,
     record_key_of_lake,
 )
-from pipelines.sources.adapter import Adapter, TableSource, canonical_sql
+from pipelines.sources.adapter import (
+    Adapter,
+    PromisedFile,
+    TableSource,
+    canonical_sql,
+    parts_sql,
+)
 from pipelines.sources.deliveries import DeliveredFile, files_of
 from pipelines.sources.native import REFERENCE_SOURCES
 from pipelines.sources.readers import (
@@ -50,7 +56,7 @@ from pipelines.sources.readers import (
 from pipelines.sources.tables import DELIVERED_TABLES, REFERENCE_TABLES, REQUESTS, Table
 
 # Raise it whenever the same delivery would give other rows: every day is then ingested anew.
-LAKE_FORMAT = 1
+LAKE_FORMAT = 2
 MEMORY_LIMIT = "2GB"
 _FILES_PER_READ = 2000
 _MANY_FILES = 20
@@ -136,6 +142,9 @@ class _Reading:
     notes: list[str] = field(default_factory=list)
     bad_lines: list[BadLine] = field(default_factory=list)
     cleaned: Cleaned | None = None
+    is_manifest: bool = False
+    promised: PromisedFile | None = None
+    rows_of_parts: int = 0
     rows_loaded: int = 0
     rows_kept: int = 0
     rows_invalid: int = 0
@@ -186,7 +195,12 @@ def ingest(
     target = lake / table / day.isoformat()
     with _sole_writer(lake, f"{table}-{day}", target) as staging:
         readings = [_Reading(file, _plain_path(file, staging), _sha256(file)) for file in files]
-        marks = {"adapter": adapter.name, "lake_format": str(LAKE_FORMAT)}
+        readings += _missing(readings, adapter, exports)
+        marks = {
+            "adapter": adapter.name,
+            "lake_format": str(LAKE_FORMAT),
+            **adapter.settings(),
+        }
         if _is_unchanged(target, readings, marks):
             _logger.info("%s of %s: unchanged, skipped", table, day)
             return _summary(target, table, day, adapter, skipped=True)
@@ -195,7 +209,8 @@ def ingest(
         source = adapter.tables.get(table)
         with _connection(staging / "spill", threads) as connection:
             load = _Load(connection, DELIVERED_TABLES[table], source, key, staging)
-            load.run(readings)
+            load.run([reading for reading in readings if not reading.is_manifest])
+            _hold_to_promises(readings)
             _write_data(load, new / "data.parquet", day=day, adapter=adapter, marks=marks)
             _write_accounts_of_files(load, readings, new, day)
         _swap(new, target, staging)
@@ -256,35 +271,74 @@ class _Load:
         self.key = key
         self.staging = staging
         self.has_texts = bool(table.texts)
+        self.files_cleaned = 0
 
     def lake_columns(self) -> tuple[str, ...]:
         prints = tuple(FINGERPRINT_TYPES) if self.has_texts else ()
         return (*self.table.lake_columns(), *prints)
 
+    def lake_rows(self) -> int:
+        """How many rows the lake must hold once those that are added up have been."""
+        counting = "count(*)"
+        if self.table.summed:
+            keys = [name for name in self.lake_columns() if name not in self.table.summed]
+            counting = f"count(distinct ({', '.join(keys)}))"
+        counted = self.connection.execute(
+            f"select {counting} from rows where reject_reason is null and not is_duplicate"
+        ).fetchone()
+        return counted[0] if counted else 0
+
     def run(self, readings: Sequence[_Reading]) -> None:
         nothing = self._rows_of(empty_relation_sql(self.source.columns))
         self.connection.execute(f"create table rows as {nothing}")
+        if self.source.has_parts:
+            raw = empty_relation_sql(self.source.columns)
+            self.connection.execute(f"create table raw as {raw}")
         for reading in readings:
-            self._look_at(reading)
+            if reading.way != "set_aside":
+                self._look_at(reading)
         self._read_fast([reading for reading in readings if reading.way == "fast"])
         self._read_carefully([reading for reading in readings if reading.way == "careful"])
+        self._put_together()
+        without_lines = self._take_back_without_lines(readings)
+        if without_lines:
+            self._read_carefully(without_lines)
+            self._put_together()
         self._name_accounts()
         self._mark_duplicates()
+        self._choose_reports()
         self._count(readings)
 
     def _look_at(self, reading: _Reading) -> None:
         try:
-            reading.shape = shape_of(reading.file.path, frozenset(self.source.columns))
+            known = frozenset(
+                name for column in self.source.columns for name in self.source.names_of(column)
+            )
+            reading.shape = shape_of(reading.file.path, known)
         except SetAsideError as trouble:
             reading.set_aside(str(trouble))
             return
         if reading.shape.note:
             reading.notes.append(reading.shape.note)
+        if self.source.rows_are:
+            reading.notes.append(f"rows are {self.source.rows_are}")
         if reading.shape.kind in ("csv", "parquet"):
-            missing = [name for name in self.source.required if name not in reading.shape.names]
+            missing = [
+                name
+                for name in self.source.required
+                if not set(self.source.names_of(name)) & set(reading.shape.names)
+            ]
             if missing:
                 reading.set_aside(f"the required columns {', '.join(missing)} are not in it")
                 return
+        names, dialects = reading.shape.names, self.source.alternatives
+        # Of a JSON document longer than the sample no names are known; its rows are judged alone.
+        if names and dialects and not any(dialect <= set(names) for dialect in dialects):
+            reading.set_aside(
+                f"no kind of {self.table.name} has the columns {_shown(names)}; "
+                f"docs/sources/{self.table.name}.md lists the kinds"
+            )
+            return
         if reading.shape.kind != "empty" and not reading.shape.is_fast:
             reading.way = "careful"
 
@@ -303,7 +357,7 @@ class _Load:
                 paths = tuple(reading.read_path for reading in some)
                 if shape.kind == "jsonl" and _are_many_small(some):
                     return self._bundled(paths, shape.gzip_layers, has_lines=False)
-                return fast_relation_sql(paths, shape, self.source.columns)
+                return fast_relation_sql(paths, shape, self.source.columns, self.source.spellings)
 
             refused = self._insert([reading for _, reading in group], relation)
             for reading in refused:
@@ -311,8 +365,12 @@ class _Load:
                     reading.set_aside("a Parquet file that is cut off or damaged")
                 else:
                     reading.way = "careful"
-        # A row without what it needs must be found again by its line, which only the careful way
-        # knows.
+
+    def _take_back_without_lines(self, readings: Sequence[_Reading]) -> list[_Reading]:
+        """The files with a rejected row whose line is not known, their rows taken out again.
+
+        A row without what it needs must be found by its line, which only the careful way knows.
+        """
         lacking = {
             path
             for (path,) in self.connection.execute(
@@ -320,19 +378,39 @@ class _Load:
                 "where reject_reason is not null and source_line is null"
             ).fetchall()
         }
-        for reading in readings:
-            if reading.read_path in lacking:
-                self.connection.execute(
-                    "delete from rows where source_file = ?", [reading.read_path]
-                )
-                reading.way = "careful"
+        taken_back = [reading for reading in readings if reading.read_path in lacking]
+        for reading in taken_back:
+            self.connection.execute(
+                f"delete from {self._landing()} where source_file = ?", [reading.read_path]
+            )
+            reading.way = "careful"
+        return taken_back
+
+    def _landing(self) -> str:
+        """The table into which files are read."""
+        return "raw" if self.source.has_parts else "rows"
+
+    def _put_together(self) -> None:
+        """Of records that make one request together, the rows, once all files have been read."""
+        if not self.source.has_parts:
+            return
+        self.connection.execute("delete from rows")
+        try:
+            self.connection.execute(f"insert into rows {self._rows_of('select * from raw')}")
+        except _DAMAGE:
+            # The message quotes a record, so it is not passed on.
+            raise RunError(
+                f"the records of {self.table.name} cannot be put together; nothing was published. "
+                "This is a fault of the program: please report it"
+            ) from None
 
     def _read_carefully(self, readings: Sequence[_Reading]) -> None:
         cleaned: list[_Reading] = []
-        for number, reading in enumerate(readings):
+        for reading in readings:
             if reading.shape is None:
                 continue
-            target = self.staging / f"clean-{number}.jsonl"
+            self.files_cleaned += 1
+            target = self.staging / f"clean-{self.files_cleaned}.jsonl"
             try:
                 reading.cleaned = clean(reading.file.path, reading.shape, target)
             except SetAsideError as trouble:
@@ -349,7 +427,7 @@ class _Load:
             if _are_many_small(some):
                 return self._bundled(paths, gzip_layers=0, has_lines=True)
             longest = max(reading.cleaned.longest_bytes for reading in some if reading.cleaned)
-            return cleaned_relation_sql(paths, longest, self.source.columns)
+            return cleaned_relation_sql(paths, longest, self.source.columns, self.source.spellings)
 
         for reading in self._insert(cleaned, relation):
             reading.set_aside("it cannot be read, not even line by line")
@@ -358,7 +436,11 @@ class _Load:
         target = self.staging / "bundle.jsonl"
         longest_bytes = bundle(paths, gzip_layers, target)
         return bundled_relation_sql(
-            str(target), longest_bytes, self.source.columns, has_lines=has_lines
+            str(target),
+            longest_bytes,
+            self.source.columns,
+            self.source.spellings,
+            has_lines=has_lines,
         )
 
     def _insert(
@@ -374,7 +456,10 @@ class _Load:
         self, readings: Sequence[_Reading], relation: Callable[[Sequence[_Reading]], str]
     ) -> list[_Reading]:
         try:
-            self.connection.execute(f"insert into rows {self._rows_of(relation(readings))}")
+            rows = relation(readings)
+            if not self.source.has_parts:
+                rows = self._rows_of(rows)
+            self.connection.execute(f"insert into {self._landing()} {rows}")
         except _DAMAGE:
             # The message quotes the damaged line, so it is neither logged nor raised.
             if len(readings) == 1:
@@ -432,7 +517,7 @@ class _Load:
         select
             * replace ({replacements}){networks},
             {_row_key_sql(table)} as row_key,
-            {_reject_reason_sql(table)} as reject_reason,
+            {_reject_reason_sql(table, self.source)} as reject_reason,
             null::varchar as account_origin,
             false as is_duplicate
         from ({canonical})
@@ -471,8 +556,12 @@ class _Load:
         """)
 
     def _mark_duplicates(self) -> None:
-        """Of rows that are one request, all but the first stay out; their content decides which."""
-        content = _content_sql(self.lake_columns())
+        """Of rows that are one, all but the first stay out; their content decides which.
+
+        Of a counter that was read twice, the greater count is the later one.
+        """
+        greatest = "".join(f"{name} desc nulls last, " for name in self.table.summed)
+        content = greatest + _content_sql(self.lake_columns())
         self.connection.execute(f"""
             update rows set is_duplicate = true
             where rowid in (
@@ -493,6 +582,51 @@ class _Load:
             )
         """)
 
+    def _choose_reports(self) -> None:
+        """Of two reports on the same things one stands, the one that counts more; never their sum.
+
+        A provider that is moving to a new report has both for a while.
+        """
+        table = self.table
+        if table.pool is None:
+            return
+        keys = [name for name in self.lake_columns() if name not in table.summed]
+        ranking = ", ".join(f"{name} desc nulls last" for name in table.summed)
+        same = " and ".join(f"chosen.{name} = rows.{name}" for name in (*keys, table.pool))
+        self.connection.execute(f"""
+            update rows set is_duplicate = true
+            where reject_reason is null and not is_duplicate and not exists (
+                select 1
+                from (
+                    select *
+                    from (
+                        select {", ".join(keys)}, {table.pool}, {_sums_sql(table)}
+                        from rows
+                        where reject_reason is null and not is_duplicate
+                        group by {", ".join(keys)}, {table.pool}
+                    )
+                    qualify row_number() over (
+                        partition by {", ".join(keys)} order by {ranking}, {table.pool}
+                    ) = 1
+                ) as chosen
+                where {same}
+            )
+        """)
+
+    def _parts(self) -> tuple[dict[str, list[tuple[str, int]]], dict[str, int]]:
+        """By file, of records that are put together: those that make no row, and all there are."""
+        if not self.source.has_parts:
+            return {}, {}
+        parts: dict[str, list[tuple[str, int]]] = {}
+        for path, part_of, count in self.connection.execute(
+            parts_sql(self.source, "(select * from raw)")
+        ).fetchall():
+            parts.setdefault(path, []).append((part_of, count))
+        landed = self.connection.execute(
+            "select source_file, count(*) from raw group by source_file"
+        ).fetchall()
+        return parts, dict(landed)
+
     def _count(self, readings: Sequence[_Reading]) -> None:
         counted = {
             path: counts
@@ -509,6 +643,7 @@ class _Load:
                 from rows group by source_file
             """).fetchall()
         }
+        parts, landed = self._parts()
         for reading in readings:
             counts = counted.pop(reading.read_path, [0] * 7)
             (
@@ -521,7 +656,16 @@ class _Load:
                 uncast,
             ) = counts
             reading.uncast_values = int(uncast or 0)
-            written = reading.cleaned.rows if reading.cleaned else reading.rows_loaded
+            for part_of, count in parts.pop(reading.read_path, ()):
+                reading.notes.append(f"{count} {part_of}")
+                reading.rows_of_parts += count
+            written = reading.rows_loaded
+            if reading.cleaned and not self.source.unnests:
+                written = reading.cleaned.rows - reading.rows_of_parts
+            elif self.source.has_parts:
+                written = landed.get(reading.read_path, 0) - reading.rows_of_parts
+                if self.source.unnests:
+                    written = max(written, reading.rows_loaded)
             accounted = reading.rows_kept + reading.rows_rejected + reading.rows_duplicate
             if reading.rows_loaded != written or reading.rows_in != accounted:
                 raise RunError(
@@ -537,6 +681,54 @@ class _Load:
             )
 
 
+def _missing(readings: Sequence[_Reading], adapter: Adapter, exports: Path) -> list[_Reading]:
+    """Tells the manifests among the files, and gives what they name and nobody delivered.
+
+    A file that is there is left with what a manifest promises of it.
+    """
+    if adapter.manifests is None:
+        return []
+    delivered = {reading.file.name: reading for reading in readings}
+    missing: dict[str, _Reading] = {}
+    for reading in readings:
+        if not adapter.manifests.are_named(reading.file.name):
+            continue
+        reading.is_manifest = True
+        try:
+            promised = adapter.manifests.promised(reading.file.name, reading.file.path.read_bytes())
+        except ValueError:
+            reading.set_aside("a manifest that cannot be read")
+            continue
+        for file in promised:
+            if file.name in delivered:
+                delivered[file.name].promised = file
+                continue
+            absent = _Reading(DeliveredFile(exports / file.name, file.name, 0), file.name)
+            size = "" if file.size_bytes is None else f" with {file.size_bytes} bytes"
+            absent.set_aside(
+                f"not delivered, though {reading.file.name} names it{size}: the delivery is "
+                "incomplete"
+            )
+            missing[file.name] = absent
+    return [missing[name] for name in sorted(missing)]
+
+
+def _hold_to_promises(readings: Sequence[_Reading]) -> None:
+    """Notes on each file how it differs from what a manifest says of it."""
+    for reading in readings:
+        promised = reading.promised
+        if promised is None:
+            continue
+        found = [(promised.size_bytes, reading.file.size_bytes, "bytes")]
+        if reading.way != "set_aside":
+            found.append((promised.row_count, reading.rows_in + reading.rows_of_parts, "rows"))
+        reading.notes += [
+            f"the manifest says {said} {unit}, the file has {has}: the delivery is incomplete"
+            for said, has, unit in found
+            if said is not None and said != has
+        ]
+
+
 def _are_many_small(readings: Sequence[_Reading]) -> bool:
     """Whether opening the files costs more than reading them."""
     total_bytes = sum(reading.file.size_bytes for reading in readings)
@@ -548,10 +740,10 @@ def _row_key_sql(table: Table) -> str:
 
     Of a request its id (unless missing), account, time, model, tokens and exact prompt: ids repeat
     in the wild (a server that always answers the same id, a caller that chooses it), and a log
-    shipper that retries sends whole rows twice. Of another row all its columns.
+    shipper that retries sends whole rows twice. Of another row the columns of `table.identity`.
     """
     if table is not REQUESTS:
-        text = _content_sql(tuple(table.columns))
+        text = _content_sql(table.identity or tuple(table.columns))
     else:
         text = (
             "concat_ws(chr(31), coalesce(request_id, ''), coalesce(account_id, account_fallback), "
@@ -561,16 +753,31 @@ def _row_key_sql(table: Table) -> str:
     return f"(md5_number({text}) & 18446744073709551615::uhugeint)::ubigint"
 
 
+def _sums_sql(table: Table) -> str:
+    """The counts of rows added up; unknown if one of them is."""
+    return ", ".join(
+        f"case when count({name}) = count(*) "
+        f"then try_cast(sum({name}) as {table.columns[name]}) end as {name}"
+        for name in table.summed
+    )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
 def _content_sql(columns: Sequence[str]) -> str:
     values = ", ".join(f"coalesce({name}::varchar, chr(0))" for name in columns)
     return f"concat_ws(chr(31), {values})"
 
 
-def _reject_reason_sql(table: Table) -> str:
+def _reject_reason_sql(table: Table, source: TableSource) -> str:
     cases = []
     for name in table.required:
         kind = table.columns[name]
         reason = f"{name} is missing" + ("" if kind == "VARCHAR" else f" or no {kind.lower()}")
+        if name in source.remedies:
+            reason += f"; {source.remedies[name]}"
         absent = f"{name} is null"
         if name == "account_id":
             absent += " and account_fallback is null"
@@ -588,9 +795,13 @@ def _write_data(
         leading += f", '{adapter.name}' as source, row_key as request_key"
         order = "account_id, started_at, request_key"
     metadata = ", ".join(f"{name}: '{value}'" for name, value in marks.items())
+    values, grouping = ", ".join(columns), ""
+    if load.table.summed:
+        keys = ", ".join(name for name in columns if name not in load.table.summed)
+        values, grouping = f"{keys}, {_sums_sql(load.table)}", f"group by {keys}"
     load.connection.execute(
-        f"copy (select {leading}, {', '.join(columns)} from rows "
-        f"where reject_reason is null and not is_duplicate order by {order}) "
+        f"copy (select {leading}, {values} from rows "
+        f"where reject_reason is null and not is_duplicate {grouping} order by {order}) "
         f"to {_literal(path)} "
         f"(format parquet, compression zstd, row_group_size 122880, kv_metadata {{{metadata}}})"
     )
@@ -599,12 +810,12 @@ def _write_data(
 def _write_accounts_of_files(
     load: _Load, readings: Sequence[_Reading], folder: Path, day: date
 ) -> None:
-    kept = sum(reading.rows_kept for reading in readings)
+    kept = load.lake_rows()
     written = pq.read_metadata(folder / "data.parquet").num_rows
     if kept != written:
         raise RunError(
-            f"{kept} rows of {load.table.name} on {day} were kept and {written} written; nothing "
-            "was published. This is a fault of the program: please report it"
+            f"{kept} rows of {load.table.name} on {day} were to be kept, {written} written; "
+            "nothing was published. This is a fault of the program: please report it"
         )
     common = {"table_name": load.table.name, "delivery_date": day}
     files = [
@@ -613,7 +824,11 @@ def _write_accounts_of_files(
             "file": reading.file.name,
             "size_bytes": reading.file.size_bytes,
             "sha256": reading.sha256,
-            "file_kind": reading.shape.label if reading.shape else "unknown",
+            "file_kind": "manifest"
+            if reading.is_manifest
+            else reading.shape.label
+            if reading.shape
+            else "unknown",
             "read_by": reading.way,
             "rows_in": reading.rows_in,
             "rows_kept": reading.rows_kept,

@@ -9,12 +9,37 @@ from pathlib import Path
 
 from pipelines.errors import UserError
 from pipelines.sources.adapter import Adapter
+from pipelines.sources.azure_apim import AZURE_APIM
+from pipelines.sources.bedrock import BEDROCK
 from pipelines.sources.deliveries import files_of, list_deliveries
+from pipelines.sources.envoy import ENVOY
+from pipelines.sources.helicone import HELICONE
+from pipelines.sources.kong import KONG
+from pipelines.sources.langfuse import LANGFUSE
 from pipelines.sources.litellm_payload import LITELLM_PAYLOAD
+from pipelines.sources.litellm_spendlogs import LITELLM_SPENDLOGS
 from pipelines.sources.native import NATIVE
+from pipelines.sources.otel_genai import OTEL_GENAI
+from pipelines.sources.portkey import PORTKEY
 from pipelines.sources.readers import first_record
+from pipelines.sources.usage_counters import with_usage_counters
 
-ADAPTERS: tuple[Adapter, ...] = (NATIVE, LITELLM_PAYLOAD)
+ADAPTERS: tuple[Adapter, ...] = tuple(
+    with_usage_counters(adapter)
+    for adapter in (
+        AZURE_APIM,
+        BEDROCK,
+        ENVOY,
+        HELICONE,
+        KONG,
+        LANGFUSE,
+        LITELLM_PAYLOAD,
+        LITELLM_SPENDLOGS,
+        NATIVE,
+        OTEL_GENAI,
+        PORTKEY,
+    )
+)
 
 # A day may hold a million files of one record each; a format shows in the first few.
 _SAMPLED_FILES_PER_DAY = 20
@@ -64,7 +89,12 @@ def recognise(exports: Path) -> Adapter:
 def _sample(exports: Path, adapter: Adapter) -> Mapping[str, object]:
     """The first record in the layout of `adapter`, newest day first; empty if there is none."""
     for day in list_deliveries(exports, adapter)[: -_SAMPLED_DAYS - 1 : -1]:
-        for file in islice(files_of(exports, adapter, "requests", day), _SAMPLED_FILES_PER_DAY):
+        files = (
+            file
+            for file in files_of(exports, adapter, "requests", day)
+            if adapter.manifests is None or not adapter.manifests.are_named(file.name)
+        )
+        for file in islice(files, _SAMPLED_FILES_PER_DAY):
             record = first_record(file.path)
             if record:
                 return record

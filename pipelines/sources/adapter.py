@@ -29,17 +29,23 @@ class TableSource:
     those columns (or over the result of `prepare`), of type VARCHAR; a canonical column left out is
     null. required: source columns without which a file that has a header cannot be meant. ignored:
     source columns that the format documents and nobody reads; all others are counted as unknown.
-    spellings: column -> the names under which the source has it,
-    the first that holds a value counting; a column left out goes by its own name. prepare: wraps a
-    relation in a SELECT that works out what several expressions need; it must keep the columns of
-    `ORIGIN_COLUMNS`. has_parts: whether records of several kinds make one request; see below.
-    account_fallback: SQL for the identifier under which a row
-    without an account is looked up in the same delivery, or else filed (null = no such rule).
+    spellings: column -> the names that the source has for it, where that is not the column's own;
+    the first that holds a value counts. prepare: wraps a relation in a SELECT that works out what
+    several expressions need; it must keep the columns of `ORIGIN_COLUMNS`. has_parts: whether
+    records of several kinds make one request; see below. account_fallback: SQL for the identifier
+    under which a row without an account is looked up in the same delivery, or else filed (null =
+    no such rule). alternatives: sets of source columns, one of which a file must have whole, for a
+    table that comes in several dialects. unnests: whether `prepare` makes several rows, or none, of
+    a record. rows_are: what a row is where it is no record, for the note of each file.
+
+    remedies: required canonical column -> what an operator can do about rows without it, in words
+    that follow "account_id is missing; ".
 
     With `has_parts`, `prepare` is given the rows of all files of a delivery at once. It gives each
-    of them back exactly once, with a column `part_of` VARCHAR: null for a row that becomes a
-    canonical one, and else what the row is instead, in words that follow its number ("spans").
-    Only the former are counted as rows in; the others are counted in the note of their file.
+    of them back exactly once (if it unnests, at least once), with a column `part_of` VARCHAR: null
+    for a row that becomes a canonical one, and else what the row is instead, in words that follow
+    its number ("spans"). Only the former are counted as rows in; the others are counted in the note
+    of their file.
     """
 
     columns: Mapping[str, Literal["VARCHAR", "JSON"]]
@@ -48,8 +54,12 @@ class TableSource:
     ignored: frozenset[str] = frozenset()
     prepare: Callable[[str], str] = field(default=lambda relation: f"select * from {relation}")
     account_fallback: str = "null"
+    alternatives: tuple[frozenset[str], ...] = ()
+    unnests: bool = False
     spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     has_parts: bool = False
+    rows_are: str = ""
+    remedies: Mapping[str, str] = field(default_factory=dict)
 
     def names_of(self, column: str) -> tuple[str, ...]:
         """The names under which a source column may be found, the preferred one first."""
@@ -92,7 +102,10 @@ class Adapter:
     layout: `table_then_day` is `<exports>/<table>/<day>/**`; `day_anywhere` is a folder named for
     the day at any depth, everything in it being requests. recognises: whether a record, as parsed
     from JSON or from a header and a line, can only be this format. manifests: null where the source
-    writes none.
+    writes none. settings: what else than the files decides the rows, as names and values without a
+    quote; a delivery is read anew when it changes. day_folder: how the folder of a day is named,
+    with %Y, %m and %d; a '/' parts folders that lie in each other. not_data: patterns (as in a
+    shell) of the names of files and folders inside a day that hold no records.
     """
 
     name: str
@@ -101,6 +114,9 @@ class Adapter:
     tables: Mapping[str, TableSource]
     recognises: Callable[[Mapping[str, object]], bool]
     manifests: Manifests | None = None
+    settings: Callable[[], Mapping[str, str]] = dict
+    day_folder: str = "%Y-%m-%d"
+    not_data: tuple[str, ...] = ()
 
 
 def canonical_sql(source: TableSource, table: Table, relation: str) -> str:

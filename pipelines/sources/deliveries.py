@@ -8,14 +8,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 from pipelines.errors import UserError
 from pipelines.sources.adapter import Adapter
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-# Close enough to a day that somebody meant one.
-_NEARLY_A_DAY = re.compile(r"\d{4}[-_.]?\d{1,2}[-_.]?\d{1,2}")
+# Tables beside the requests are no export of the source: their days have one name everywhere.
+_DAY_FOLDER = "%Y-%m-%d"
 # Markers and working files of the programs that write exports (Spark's _SUCCESS, .crc, .tmp).
 _NOT_DATA_PREFIXES = (".", "_")
 
@@ -36,10 +37,11 @@ def list_deliveries(exports: Path, adapter: Adapter) -> tuple[date, ...]:
     that is nearly a day but none (2026-02-30, 20261110).
     """
     root = _requests_root(exports, adapter)
-    days = {day for day, _ in _day_folders(root, adapter)}
+    days = {day for day, _ in _request_folders(root, adapter)}
     if not days:
         raise UserError(
-            f"expected folders named for a day (YYYY-MM-DD) in {root}, found {_seen(root)}; "
+            f"expected folders named for a day ({_spelt(adapter.day_folder)}) in {root}, "
+            f"found {_seen(root)}; "
             f"give the folder that holds {_layout(adapter)}, or another format with --format"
         )
     return tuple(sorted(days))
@@ -54,19 +56,23 @@ def files_of(exports: Path, adapter: Adapter, table: str, day: date) -> tuple[De
     if table not in adapter.tables:
         return ()
     root = exports / table
+    not_data: tuple[str, ...] = ()
     if table == "requests":
-        root = _requests_root(exports, adapter)
-    elif not root.is_dir():
+        root, not_data = _requests_root(exports, adapter), adapter.not_data
+        found = list(_request_folders(root, adapter))
+    elif root.is_dir():
+        found = list(_day_folders(root, adapter, _DAY_FOLDER))
+    else:
         return ()
-    folders = [folder for found, folder in _day_folders(root, adapter) if found == day]
+    folders = [folder for named, folder in found if named == day]
     if not folders and table == "requests":
         raise UserError(
-            f"no delivery of {day} in {root}: a folder {day} was expected and is not there; an "
-            "empty folder says that there were no requests"
+            f"no delivery of {day} in {root}: a folder {day.strftime(adapter.day_folder)} was "
+            "expected and is not there; an empty folder says that there were no requests"
         )
     return tuple(
         sorted(
-            (file for folder in folders for file in _files_below(folder, exports)),
+            (file for folder in folders for file in _files_below(folder, exports, not_data)),
             key=lambda file: file.name,
         )
     )
@@ -91,8 +97,13 @@ def _requests_root(exports: Path, adapter: Adapter) -> Path:
 
 def _layout(adapter: Adapter) -> str:
     if adapter.layout == "day_anywhere":
-        return f"folders named YYYY-MM-DD, at any depth ({adapter.title})"
-    return f"requests/YYYY-MM-DD/ ({adapter.title})"
+        return f"folders named {_spelt(adapter.day_folder)}, at any depth ({adapter.title})"
+    return f"requests/{_spelt(adapter.day_folder)}/ ({adapter.title})"
+
+
+def _spelt(day_folder: str) -> str:
+    """How the folder of a day is named, for people."""
+    return day_folder.replace("%Y", "YYYY").replace("%m", "MM").replace("%d", "DD")
 
 
 def _seen(folder: Path) -> str:
@@ -102,38 +113,74 @@ def _seen(folder: Path) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _day_folders(root: Path, adapter: Adapter) -> Iterator[tuple[date, Path]]:
-    """Day folders, without looking inside them: a day may hold a million files."""
-    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-        if not entry.is_dir() or entry.name.startswith(_NOT_DATA_PREFIXES):
+def _request_folders(root: Path, adapter: Adapter) -> Iterator[tuple[date, Path]]:
+    """Day folders of requests; where these lie at any depth, other tables may lie beside them."""
+    beside = frozenset(adapter.tables) if adapter.layout == "day_anywhere" else frozenset()
+    return _day_folders(root, adapter, adapter.day_folder, passed_over=beside - {"requests"})
+
+
+def _day_folders(
+    root: Path,
+    adapter: Adapter,
+    day_folder: str,
+    passed_over: frozenset[str] = frozenset(),
+    above: tuple[str, ...] = (),
+) -> Iterator[tuple[date, Path]]:
+    """Day folders, without looking inside them: a day may hold a million files.
+
+    `above` are the names of the folders from where the search began down to `root`.
+    """
+    for name in sorted(entry.name for entry in os.scandir(root) if entry.is_dir()):
+        if name.startswith(_NOT_DATA_PREFIXES) or name in passed_over:
             continue
-        folder = root / entry.name
-        day = _day_named(folder)
+        folder, names = root / name, (*above, name)
+        day = _day_named(folder, names, day_folder)
         if day is not None:
             yield day, folder
-        elif adapter.layout == "day_anywhere":
-            yield from _day_folders(folder, adapter)
+        elif adapter.layout == "day_anywhere" or len(names) <= day_folder.count("/"):
+            yield from _day_folders(folder, adapter, day_folder, above=names)
 
 
-def _day_named(folder: Path) -> date | None:
-    if not _NEARLY_A_DAY.fullmatch(folder.name):
+def _day_named(folder: Path, names: tuple[str, ...], day_folder: str) -> date | None:
+    """The day for which the last of the `names` that lead to the folder stand."""
+    exactly, nearly = _patterns(day_folder)
+    named = "/".join(names[-1 - day_folder.count("/") :])
+    if not nearly.fullmatch(named):
         return None
+    found = exactly.fullmatch(named)
     try:
-        if _DAY.fullmatch(folder.name):
-            return date.fromisoformat(folder.name)
+        if found:
+            return date(int(found["Y"]), int(found["m"]), int(found["d"]))
     except ValueError:
         pass
     raise UserError(
-        f"the folder {folder} is not named for a day: YYYY-MM-DD was expected; "
+        f"the folder {folder} is not named for a day: {_spelt(day_folder)} was expected; "
         "rename it, or move it out of the exports folder"
     )
 
 
-def _files_below(folder: Path, exports: Path) -> Iterator[DeliveredFile]:
+@cache
+def _patterns(day_folder: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What a day looks like, and what is close enough to it that somebody meant one."""
+    exactly = nearly = ""
+    for part in re.findall(r"%[Ymd]|[^%]", day_folder):
+        digits = 4 if part == "%Y" else 2
+        if part.startswith("%"):
+            exactly += rf"(?P<{part[1]}>[0-9]{{{digits}}})"
+            nearly += rf"[0-9]{{{4 if digits == 4 else '1,2'}}}"
+        else:
+            exactly += re.escape(part)
+            nearly += "[-_.]?" if part in "-_." else re.escape(part)
+    return re.compile(exactly), re.compile(nearly)
+
+
+def _files_below(folder: Path, exports: Path, not_data: tuple[str, ...]) -> Iterator[DeliveredFile]:
+    def is_data(name: str) -> bool:
+        is_other = any(fnmatchcase(name, pattern) for pattern in not_data)
+        return not is_other and not name.startswith(_NOT_DATA_PREFIXES)
+
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(_NOT_DATA_PREFIXES)]
-        for name in names:
-            if name.startswith(_NOT_DATA_PREFIXES):
-                continue
+        folders[:] = filter(is_data, folders)
+        for name in filter(is_data, names):
             path = Path(parent, name)
             yield DeliveredFile(path, path.relative_to(exports).as_posix(), path.stat().st_size)

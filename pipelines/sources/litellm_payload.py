@@ -217,7 +217,7 @@ _REQUESTS = TableSource(
         end""",
         "duration_ms": (
             "round(1000 * coalesce(try_cast(response_time as double), "
-            "try_cast(endTime as double) - try_cast(startTime as double)))::bigint::varchar"
+            "try_cast(endTime as double) - try_cast(startTime as double)))::varchar"
         ),
         "stream": f"coalesce(stream, {_parameter('stream')})",
         "batch": "case when call_type like '%batch%' then 'true' end",

@@ -101,7 +101,7 @@ def _prepare(relation: str) -> str:
     conversed as (
         select
             *,
-            to_json(list_concat(
+            case when items is not null then to_json(list_concat(
                 case
                     when instructions is not null
                         then [json_object('role', 'system', 'content', instructions)]
@@ -113,7 +113,7 @@ def _prepare(relation: str) -> str:
                         else item
                     end
                 )
-            )) as conversation
+            )) end as conversation
         from listed
     )
 

@@ -12,6 +12,8 @@ from pipelines.sources.tables import DELIVERED_TABLES, REFERENCE_TABLES, REQUEST
 _IDENTIFIERS = ("request_id", "account_id", "org_id", "parent_org_id", "api_key_id", "end_user_id")
 # Worked out at ingestion for formats that carry a whole conversation; the native one does not.
 _NOT_IN_EXPORT = ("previous_prompt", "prompt_state_hint")
+# Counters have dialects of their own, whatever the requests beside them are written in.
+_TABLES = {name: table for name, table in DELIVERED_TABLES.items() if name != "usage_counters"}
 
 
 def _source(table: Table) -> TableSource:
@@ -37,7 +39,7 @@ NATIVE = Adapter(
     name="native",
     title="Extraction Watch's own format",
     layout="table_then_day",
-    tables={name: _source(table) for name, table in DELIVERED_TABLES.items()},
+    tables={name: _source(table) for name, table in _TABLES.items()},
     recognises=_recognises,
 )
 

@@ -15,7 +15,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,10 @@ _BYTES_FIELD = "__bytes__"
 _DELIMITERS = ",;\t|"
 _COLUMN_NAME = re.compile(r"[A-Za-z_][\w .-]*")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# Column -> the names that a source has for it, where that is not the column's own.
+Spellings = Mapping[str, tuple[str, ...]]
+_NONE: Spellings = {}
 
 Kind = Literal["jsonl", "json", "csv", "parquet", "empty"]
 
@@ -150,13 +154,20 @@ def first_record(path: Path) -> Mapping[str, object]:
         shape = shape_of(path)
         if shape.kind == "empty":
             return {}
-        if shape.kind == "parquet":
+        if shape.kind in ("csv", "parquet"):
             return dict.fromkeys(shape.names)
-        sample, _, _ = _sample(path)
+        # A record may be longer than a sample: a batch of spans, or a conversation.
+        for size in (_SAMPLE_BYTES, FAST_LINE_BYTES):
+            sample, _, complete = _sample(path, size)
+            record = _first_object(sample)
+            if record or complete:
+                return record
     except SetAsideError:
-        return {}
-    if shape.kind == "csv":
-        return dict.fromkeys(shape.names)
+        pass
+    return {}
+
+
+def _first_object(sample: bytes) -> Mapping[str, object]:
     text = sample.removeprefix(_BOM).decode("utf-8", "replace").strip("\0 \t\r\n")
     for candidate in (text, text.lstrip("[ \r\n\t"), *text.split("\n")):
         record = _first_value(candidate)
@@ -165,13 +176,24 @@ def first_record(path: Path) -> Mapping[str, object]:
     return {}
 
 
-def fast_relation_sql(paths: tuple[str, ...], shape: Shape, columns: Mapping[str, str]) -> str:
+def fast_relation_sql(
+    paths: tuple[str, ...], shape: Shape, columns: Mapping[str, str], spellings: Spellings = _NONE
+) -> str:
     """A SELECT over files of one shape: `ORIGIN_COLUMNS` and `columns`, absent ones null.
 
-    The line is known for Parquet only; there it is the row's number from 1.
+    The line is known for Parquet only; there it is the row's number from 1. A column takes the
+    first of its `spellings` that holds a value.
     """
     files = _list_literal(paths)
     compression = "gzip" if shape.gzip_layers else "none"
+    if shape.kind == "jsonl" and spellings:
+        reading = f"compression = '{compression}', filename = true"
+        objects = _objects_sql(paths, reading, FAST_LINE_BYTES, columns, spellings)
+        return f"""
+        select filename as source_file, null::bigint as source_line, null::bigint as source_bytes,
+            {_name_list(columns)}
+        from ({objects})
+        """
     if shape.kind == "jsonl":
         # Never inferred: DuckDB's guesses differ by file and by release, and break in mid-file.
         return f"""
@@ -185,7 +207,7 @@ def fast_relation_sql(paths: tuple[str, ...], shape: Shape, columns: Mapping[str
         header = dict.fromkeys(shape.names, "VARCHAR")
         return f"""
         select filename as source_file, null::bigint as source_line, null::bigint as source_bytes,
-            {_present(columns, header)}
+            {_present(columns, header, spellings)}
         from read_csv({files}, auto_detect = false, header = true, strict_mode = true,
             delim = {_literal(shape.delimiter)}, quote = '"', escape = '"',
             columns = {_struct_literal(header)}, compression = '{compression}', filename = true,
@@ -194,16 +216,27 @@ def fast_relation_sql(paths: tuple[str, ...], shape: Shape, columns: Mapping[str
     types = dict(zip(shape.names, shape.types, strict=True))
     return f"""
     select filename as source_file, file_row_number + 1 as source_line,
-        null::bigint as source_bytes, {_present(columns, types)}
+        null::bigint as source_bytes, {_present(columns, types, spellings)}
     from read_parquet({files}, filename = true, file_row_number = true)
     """
 
 
 def cleaned_relation_sql(
-    paths: tuple[str, ...], longest_bytes: int, columns: Mapping[str, str]
+    paths: tuple[str, ...],
+    longest_bytes: int,
+    columns: Mapping[str, str],
+    spellings: Spellings = _NONE,
 ) -> str:
     """The same SELECT over files that `clean` has written; the lines are those of the originals."""
     read = {**columns, _LINE_FIELD: "BIGINT", _BYTES_FIELD: "BIGINT"}
+    if spellings:
+        reading = "compression = 'none', filename = true"
+        largest = max(longest_bytes + 1024, MEBIBYTE)
+        return f"""
+        select filename as source_file, {_LINE_FIELD} as source_line,
+            {_BYTES_FIELD} as source_bytes, {_name_list(columns)}
+        from ({_objects_sql(paths, reading, largest, read, spellings)})
+        """
     return f"""
     select filename as source_file, {_LINE_FIELD} as source_line, {_BYTES_FIELD} as source_bytes,
         {_name_list(columns)}
@@ -242,12 +275,25 @@ def bundle(paths: Sequence[str], gzip_layers: int, target: Path) -> int:
 
 
 def bundled_relation_sql(
-    path: str, longest_bytes: int, columns: Mapping[str, str], *, has_lines: bool
+    path: str,
+    longest_bytes: int,
+    columns: Mapping[str, str],
+    spellings: Spellings = _NONE,
+    *,
+    has_lines: bool,
 ) -> str:
     """The same SELECT over a file that `bundle` has written, of cleaned files if `has_lines`."""
     lines = {_LINE_FIELD: "BIGINT", _BYTES_FIELD: "BIGINT"} if has_lines else {}
     read = {**columns, _FILE_FIELD: "VARCHAR", **lines}
     line, size_bytes = lines or ("null::bigint", "null::bigint")
+    if spellings:
+        largest = max(longest_bytes + 1024, MEBIBYTE)
+        objects = _objects_sql((path,), "compression = 'none'", largest, read, spellings)
+        return f"""
+        select {_FILE_FIELD} as source_file, {line} as source_line, {size_bytes} as source_bytes,
+            {_name_list(columns)}
+        from ({objects})
+        """
     return f"""
     select {_FILE_FIELD} as source_file, {line} as source_line, {size_bytes} as source_bytes,
         {_name_list(columns)}
@@ -543,13 +589,13 @@ def _name_note(path: Path, layers: int) -> str:
     return "compressed twice or more" if layers > 1 else ""
 
 
-def _sample(path: Path) -> tuple[bytes, int, bool]:
+def _sample(path: Path, size: int = _SAMPLE_BYTES) -> tuple[bytes, int, bool]:
     """The first bytes once decompressed, the layers of gzip, and whether that is everything."""
     for layers in range(_MAX_GZIP_LAYERS + 1):
         try:
             with _open(path, layers) as stream:
-                sample = stream.read(_SAMPLE_BYTES)
-                complete = len(sample) < _SAMPLE_BYTES or not stream.read(1)
+                sample = stream.read(size)
+                complete = len(sample) < size or not stream.read(1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as damage:
             raise SetAsideError(_gzip_reason(damage)) from None
         if not sample.startswith(_GZIP):
@@ -573,18 +619,66 @@ def _open(path: Path, layers: int) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _present(columns: Mapping[str, str], found: Mapping[str, str]) -> str:
-    return ", ".join(_converted(name, kind, found.get(name)) for name, kind in columns.items())
+def _objects_sql(
+    paths: tuple[str, ...],
+    reading: str,
+    largest_bytes: int,
+    columns: Mapping[str, str],
+    spellings: Spellings,
+) -> str:
+    """A SELECT of `columns` (and filename, if it is read) out of whole JSON objects.
+
+    The names of keys may differ in case only, which the names of columns may not.
+    """
+    keys = {name: spellings.get(name, (name,)) for name in columns}
+    numbers = {key: number for number, key in enumerate(_unique(keys.values()), start=1)}
+    paths_in_object = ", ".join(_literal(f'$."{key}"') for key in numbers)
+    taken = []
+    for name, kind in columns.items():
+        parts = "parts" if kind == "JSON" else "texts"
+        values = ", ".join(f"{parts}[{numbers[key]}]" for key in keys[name])
+        taken.append(f"coalesce({values}, null)::{kind} as {_identifier(name)}")
+    filename = "filename, " if "filename" in reading else ""
+    return f"""
+        select {filename}{", ".join(taken)}
+        from (
+            select
+                *,
+                case when json_type(json) = 'OBJECT'
+                    then json_extract_string(json, [{paths_in_object}])
+                    else error('the line is JSON and no object') end as texts,
+                list_transform(json_extract(json, [{paths_in_object}]), lambda part:
+                    case when json_type(part) <> 'NULL' then part end) as parts
+            from read_json_objects({_list_literal(paths)}, format = 'newline_delimited', {reading},
+                maximum_object_size = {largest_bytes})
+        )
+        """
 
 
-def _converted(name: str, kind: str, found: str | None) -> str:
-    column = _identifier(name)
-    if found is None:
-        return f"null::{kind} as {column}"
-    if found == "nested":
-        return f"to_json({column})::{kind} as {column}"
-    text = f"try(decode({column}))" if found == "binary" else f"{column}::varchar"
-    return f"try_cast({text} as {kind}) as {column}"
+def _unique(groups: Iterable[tuple[str, ...]]) -> dict[str, None]:
+    return dict.fromkeys(name for group in groups for name in group)
+
+
+def _present(
+    columns: Mapping[str, str], found: Mapping[str, str], spellings: Spellings = _NONE
+) -> str:
+    return ", ".join(
+        _converted(name, kind, [key for key in spellings.get(name, (name,)) if key in found], found)
+        for name, kind in columns.items()
+    )
+
+
+def _converted(name: str, kind: str, keys: Sequence[str], found: Mapping[str, str]) -> str:
+    values = []
+    for key in keys:
+        column = _identifier(key)
+        if found[key] == "nested":
+            values.append(f"to_json({column})::{kind}")
+        else:
+            text = f"try(decode({column}))" if found[key] == "binary" else f"{column}::varchar"
+            values.append(f"try_cast({text} as {kind})")
+    value = values[0] if len(values) == 1 else f"coalesce({', '.join([*values, f'null::{kind}'])})"
+    return f"{value} as {_identifier(name)}"
 
 
 def _name_list(columns: Mapping[str, str]) -> str:

@@ -18,6 +18,12 @@ class Table:
     column -> kind; always replaced. readable_ids: column -> kind; replaced only where the value
     holds an '@', because it is then a person's address. networks: column to derive -> column of
     the address it is derived from.
+
+    identity: columns in which two rows that are one and the same agree; all, if none are named.
+    summed: counts; rows that agree in every other stored column are added up, the count being
+    unknown if one of them is. pool: column that says which report a count is from; two reports
+    count the same things, so only one of them is added up. unstored: columns that are needed until
+    then and dropped.
     """
 
     name: str
@@ -27,13 +33,17 @@ class Table:
     pseudonyms: Mapping[str, str] = field(default_factory=dict)
     readable_ids: Mapping[str, str] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
+    identity: tuple[str, ...] = ()
+    summed: tuple[str, ...] = ()
+    pool: str | None = None
+    unstored: tuple[str, ...] = ()
 
     def lake_columns(self) -> dict[str, str]:
         """Columns and types as stored in the lake, the fingerprints not included."""
         stored: dict[str, str] = {}
         derived_after = {address: network for network, address in self.networks.items()}
         for name, duckdb_type in self.columns.items():
-            if name in self.texts:
+            if name in self.texts or name in self.unstored:
                 continue
             stored[name] = duckdb_type
             if name in derived_after:
@@ -145,9 +155,15 @@ USAGE_COUNTERS = Table(
         "request_count": "BIGINT",
         "input_tokens": "BIGINT",
         "output_tokens": "BIGINT",
+        "report": "VARCHAR",
+        "counter": "VARCHAR",
     },
     required=("account_id", "usage_date"),
     readable_ids={"account_id": "account"},
+    identity=("account_id", "usage_date", "report", "counter"),
+    summed=("request_count", "input_tokens", "output_tokens"),
+    pool="report",
+    unstored=("report", "counter"),
 )
 
 MODEL_RELEASES = Table(

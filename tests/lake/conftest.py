@@ -35,7 +35,7 @@ class Workshop:
 
     def day_folder(self) -> Path:
         parts = [self.table] if self.adapter.layout == "table_then_day" else []
-        folder = self.exports.joinpath(*parts, self.day.isoformat())
+        folder = self.exports.joinpath(*parts, self.day.strftime(self.adapter.day_folder))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
