@@ -86,7 +86,7 @@ def elicitation_sql(text: str) -> str:
 def _meets(family: CueFamily, text: str) -> str:
     # The last slot first: it is the rarer one, and what fails it need not be held against the rest.
     return " and ".join(
-        f"regexp_matches({text}, {_any_of(cues)})" for cues in reversed(family.slots.values())
+        f"regexp_matches({text}, {_any_of(cues)})" for cues in reversed(list(family.slots.values()))
     )
 
 
