@@ -35,8 +35,10 @@ $(HOME_DIR)/exports: | setup
 run: setup $(HOME_DIR)/exports
 	@$(BIN)/extraction-watch run --exports $(HOME_DIR)/exports --home $(HOME_DIR)
 
+# Whole runs through Dagster and dbt use one core each; a file of tests stays on one worker, because
+# its tests share a run.
 test: check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: setup
 	@$(BIN)/ruff format --check .

@@ -10,11 +10,10 @@ Expectations stands at the two gates. A partition is a delivery day in UTC.
 import warnings
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 
 from pipelines.assets.checks import arrival_gate, leaving_gate
 from pipelines.assets.lake import lake_asset, lake_reference
-from pipelines.assets.models import dbt_models
+from pipelines.assets.models import OfflineDbt, dbt_models
 from pipelines.assets.published import suspected_extraction_accounts
 from pipelines.dbt_graph import dbt_executable
 from pipelines.settings import DBT_PROJECT_DIR
@@ -59,7 +58,7 @@ defs = dg.Definitions(
     # The steps share one writer, so a process each would only cost its start: five seconds a step.
     executor=dg.in_process_executor,
     resources={
-        "dbt": DbtCliResource(
+        "dbt": OfflineDbt(
             project_dir=str(DBT_PROJECT_DIR),
             profiles_dir=str(DBT_PROJECT_DIR),
             dbt_executable=dbt_executable(),
