@@ -29,7 +29,7 @@ $(HOME_DIR)/exports: | setup
 	@echo "Making a simulated export ..."
 	@mkdir -p $(HOME_DIR)
 	@rm -rf $(HOME_DIR)/exports.part
-	@$(BIN)/extraction-watch simulate --out $(HOME_DIR)/exports.part --seed 7 --accounts 600 --days 8
+	@$(BIN)/extraction-watch simulate --out $(HOME_DIR)/exports.part --seed 7 --accounts 600 --days 6
 	@mv $(HOME_DIR)/exports.part $(HOME_DIR)/exports
 
 run: setup $(HOME_DIR)/exports
