@@ -22,6 +22,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'from pipelines.dbt_graph import ensure_manifest; ensure_manifest()'
 	@touch $@
 
 # A simulated export in the native format stands in for a real one; yours goes in with --exports.
